@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
+import {Margin} from "../types/Margin.sol";
+import {Portfolio} from "../types/Portfolio.sol";
+
+enum ActKind {
+    Deposit,
+    Withdraw,
+    Move,
+    Realise,
+    Trade
+}
+
+/// @notice One step of a batch.
+/// @param kind What to do.
+/// @param account Whose account (the paying side of a move).
+/// @param counterpart The receiving account of a move; else ignored.
+/// @param receiver Where a withdrawal goes; else ignored.
+/// @param asset Asset id; 0 is the settlement token.
+/// @param amount In the asset's own decimals; `type(uint256).max` withdraws or moves all.
+/// @param data For `Trade`, the arguments of `IExchange.settle`, ABI-encoded; else empty.
+struct Act {
+    ActKind kind;
+    AccountId account;
+    AccountId counterpart;
+    address receiver;
+    uint8 asset;
+    uint256 amount;
+    bytes data;
+}
+
+/// @notice A listed collateral token.
+/// @param token Its contract.
+/// @param decimals Read from the token at listing, 0–18.
+/// @param underlying The risk factor it follows; one token unit is one unit of it.
+/// @param total Held for accounts, token units. For asset 0 always 0: cash is not held in token units.
+/// @param cap The deposit cap in force now, token units (it ramps from zero).
+struct AssetView {
+    address token;
+    uint8 decimals;
+    uint8 underlying;
+    uint256 total;
+    uint256 cap;
+}
+
+/// @notice A listed instrument, accrued to now.
+struct InstrumentView {
+    InstrumentId id;
+    uint24 index;
+    int256 cumulativeFunding; // value unit per unit of the underlying, wad
+    int256 basis; // mark / index − 1, 1e9 is one
+    uint256 openInterest; // Σ of long sizes, wad
+    uint256 openInterestCap; // wad
+    uint256 sizeStep; // wad
+    bool reduceOnly;
+}
+
+struct PositionView {
+    uint24 index;
+    InstrumentId instrument;
+    int256 size;
+    int256 quote; // quote balance as stored, wad
+    int256 value; // at mark, funding accrued, wad, rounded down
+}
+
+struct CollateralView {
+    uint8 asset;
+    uint256 amount; // token units
+}
+
+/// @notice One account, interest and funding accrued to now.
+struct AccountView {
+    int256 cash;
+    CollateralView[] collaterals;
+    PositionView[] positions;
+    uint64 positionNonce;
+    uint8 boundUnderlying; // of an isolated account that is not flat, else 0
+    bool inLiquidation;
+}
+
+/// @notice The vault's own books, accrued to now; all wad of the value unit unless said.
+struct VaultView {
+    uint256 supplyIndex; // 1e27 is one
+    uint256 borrowIndex; // 1e27 is one
+    uint256 totalCash; // Σ of positive cash
+    uint256 totalDebt; // Σ of negative cash, as a positive number
+    int256 fees; // not yet distributed
+    uint256 uncoveredLoss; // paid out to bidders of insolvent auctions beyond what insurance covered, and written off
+    uint40 accruedAt;
+}
+
+/// @title The clearinghouse: one vault, every account, one margin check
+/// @notice Holds every token and every account's cash, collateral and positions. Cash is the settlement token in wad
+///         and alone may go negative. Collateral balances are kept in the token's own units.
+///         Amounts at the edge are in the token's own decimals.
+interface IClearinghouse {
+    event Deposited(AccountId indexed account, uint8 indexed asset, address indexed from, uint256 amount);
+    event Withdrawn(AccountId indexed account, uint8 indexed asset, address indexed to, uint256 amount);
+    event Moved(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
+    /// @dev `value` moved from the position's quote balance into cash.
+    event Realised(AccountId indexed account, uint24 indexed instrument, int256 value);
+    /// @dev `size` and `quote` are the changes of the taker's position; the maker's are their negatives.
+    event Filled(
+        AccountId indexed taker,
+        AccountId indexed maker,
+        uint24 indexed instrument,
+        int256 size,
+        uint256 price,
+        int256 quote,
+        uint256 takerFee,
+        uint256 makerFee
+    );
+    /// @dev A position reached size 0 and its remaining quote balance went to cash.
+    event PositionClosed(AccountId indexed account, uint24 indexed instrument, int256 quoteToCash);
+    event InterestAccrued(uint256 supplyIndex, uint256 borrowIndex, uint256 totalCash, uint256 totalDebt);
+    /// @dev An account's cash was brought from its last index to now.
+    event CashAccrued(AccountId indexed account, int256 interest);
+    event FundingAccrued(uint24 indexed instrument, int256 cumulativeFunding, int256 basis);
+    event CashTransferred(AccountId indexed from, AccountId indexed to, uint256 amount);
+    /// @dev One slice of an auction. Per leg amounts follow in `SliceCollateral` and `SlicePosition`.
+    event SliceTransferred(AccountId indexed from, AccountId indexed to, uint256 fraction, int256 cash);
+    event SliceCollateral(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
+    event SlicePosition(
+        AccountId indexed from, AccountId indexed to, uint24 indexed instrument, int256 size, int256 quote
+    );
+    event LossRecorded(AccountId indexed account, uint256 amount, uint256 total);
+    event FeesDistributed(uint256 toInsurance, uint256 toTreasury);
+    event LiquidationFlagSet(AccountId indexed account, bool inLiquidation);
+    event AssetListed(uint8 indexed asset, address indexed token, uint8 underlying, uint8 decimals);
+    event DepositCapSet(uint8 indexed asset, uint256 cap, uint40 rampStart, uint40 rampEnd);
+    event InstrumentListed(uint24 indexed index, InstrumentId indexed instrument, uint256 sizeStep);
+    event OpenInterestCapSet(uint24 indexed instrument, uint256 cap);
+    event ReduceOnlySet(uint24 indexed instrument, bool reduceOnly, uint40 until);
+    event ExitRequested(AccountId indexed account, uint8 indexed asset, uint256 balance);
+
+    error Locked();
+    error NotModule(address caller);
+    error NotAuthorised(AccountId account, address caller);
+    error InvalidOwner(address owner);
+    error UnknownAsset(uint8 asset);
+    error UnknownInstrument(uint24 instrument);
+    error ZeroAmount();
+    error DepositCapExceeded(uint8 asset, uint256 total, uint256 cap);
+    error DepositsPaused(uint8 asset);
+    error TransferShortfall(address token, uint256 expected, uint256 received);
+    error InsufficientBalance(AccountId account, uint8 asset, uint256 balance, uint256 requested);
+    error InsufficientLiquidity(uint8 asset, uint256 available, uint256 requested);
+    error OutflowLimitExceeded(uint8 asset, uint256 available, uint256 requested);
+    error TooManyCollaterals(AccountId account);
+    error TooManyPositions(AccountId account);
+    error IsolatedAccountBound(AccountId account, uint8 bound, uint8 underlying);
+    error InitialMarginShortfall(AccountId account, int256 equity, uint256 requirement);
+    /// @dev Between maintenance and initial margin only acts that lower risk are allowed; `rule` names which broke.
+    error RiskNotReduced(AccountId account, bytes32 rule);
+    error BelowMaintenanceMargin(AccountId account, int256 equity, uint256 requirement);
+    error AccountInLiquidation(AccountId account);
+    error OracleNotUsable(uint8 underlying);
+    error ReduceOnlyInstrument(uint24 instrument);
+    error OpenInterestCapExceeded(uint24 instrument, uint256 openInterest, uint256 cap);
+    error OutsidePriceBand(uint24 instrument, uint256 price, uint256 mark);
+    error InvalidSize(uint24 instrument, int256 size);
+    error SelfTrade(AccountId account);
+    error FractionOutOfRange(uint256 fraction);
+    error DifferentOwners(AccountId from, AccountId to);
+
+    // Acts ------------------------------------------------------------------------------------------------------
+
+    /// @notice Pulls `amount` of `asset` from the caller into `account`; what arrives is measured and must be `amount`.
+    /// @dev Only the owner or a delegate. Needs no oracle and no margin check.
+    function deposit(AccountId account, uint8 asset, uint256 amount) external;
+
+    /// @notice Anyone may pay an account's debt: pulls at most `amount`, never more than the debt rounded up.
+    /// @return paid In the settlement token's decimals.
+    function repay(AccountId account, uint256 amount) external returns (uint256 paid);
+
+    /// @notice Sends `amount` of `asset` to `to`. Only the owner. A flat account needs no oracle and no margin check.
+    function withdraw(AccountId account, uint8 asset, uint256 amount, address to) external;
+
+    /// @notice Moves `amount` of `asset` between two accounts of the caller.
+    function move(AccountId from, AccountId to, uint8 asset, uint256 amount) external;
+
+    /// @notice Moves the value of every position into cash. Anyone may call.
+    function realise(AccountId account) external;
+
+    /// @notice Runs acts in order and checks margin once an account at the end.
+    function batch(Act[] calldata acts) external;
+
+    /// @notice A flat account's right to 1/24 of its balance an hour, beside the outflow limit, starts here.
+    function requestExit(AccountId account, uint8 asset) external;
+
+    /// @notice Brings an instrument's funding up to now. Anyone may call.
+    function accrueFunding(uint24 instrument) external;
+
+    /// @notice Splits collected fees between the insurance fund's and the treasury's accounts. Anyone may call.
+    function distributeFees() external;
+
+    // Modules (the exchange, the auctions, the insurance fund) --------------------------------------------------------
+
+    /// @notice Takes the lock that all state-changing entries share, for one of the modules.
+    function lock() external;
+
+    function unlock() external;
+
+    /// @notice Exchange only. Applies fills in order and checks margin once an account.
+    /// @param accounts Distinct accounts the fills point into.
+    /// @return applied False for a fill that was skipped because a reduce-only side had nothing to reduce.
+    /// @return delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
+    function settleFills(
+        AccountId[] calldata accounts,
+        Fill[] calldata fills
+    )
+        external
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses);
+
+    /// @notice Auctions only. Accrues, realises, and returns the account's margin.
+    function touch(AccountId account) external returns (Margin memory);
+
+    /// @notice Auctions only. Moves a fraction of every balance and position of `from` to `to`, cash less `keptCash`,
+    ///         each rounded for `from`, after `to` has paid `payment` into `from`'s cash, and checks `to` at initial
+    ///         margin.
+    /// @param fraction Wad in (0, 1].
+    /// @param keptCash Cash of `from` that is no part of the slice, wad.
+    /// @param payment Cash that moves from `to` to `from`, wad.
+    /// @return fromAfter Margin of `from` afterwards.
+    function transferSlice(
+        AccountId from,
+        AccountId to,
+        uint256 fraction,
+        uint256 keptCash,
+        uint256 payment
+    )
+        external
+        returns (Margin memory fromAfter);
+
+    /// @notice Auctions only.
+    function setLiquidation(AccountId account, bool inLiquidation) external;
+
+    /// @notice Auctions and insurance fund only. Moves cash between accounts without a margin check of the payer, who is
+    ///         a module's own account or an account in liquidation paying out set-aside cash.
+    function transferCash(AccountId from, AccountId to, uint256 amount) external;
+
+    /// @notice Auctions only. Credits `to` with cash that nobody pays; the protocol's uncovered loss grows by as much.
+    function recordLoss(AccountId to, uint256 amount) external;
+
+    /// @notice Insurance fund only: cash in and out of the fund's own account, with the token, unlimited by caps.
+    function depositForModule(address from, uint256 amount) external;
+
+    function withdrawForModule(address to, uint256 amount) external;
+
+    // Views -----------------------------------------------------------------------------------------------------
+
+    function portfolioOf(AccountId account) external view returns (Portfolio memory);
+
+    /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
+    function marginOf(AccountId account) external view returns (Margin memory);
+
+    function accountOf(AccountId account) external view returns (AccountView memory);
+
+    function cashOf(AccountId account) external view returns (int256);
+
+    function assetOf(uint8 asset) external view returns (AssetView memory);
+
+    function assetCount() external view returns (uint256);
+
+    function instrumentOf(uint24 instrument) external view returns (InstrumentView memory);
+
+    function instrumentCount() external view returns (uint256);
+
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
+
+    function markOf(uint24 instrument) external view returns (uint256);
+
+    function vaultState() external view returns (VaultView memory);
+}
