@@ -119,7 +119,9 @@ interface IClearinghouse {
     event InterestAccrued(uint256 supplyIndex, uint256 borrowIndex, uint256 totalCash, uint256 totalDebt);
     /// @dev An account's cash was brought from its last index to now.
     event CashAccrued(AccountId indexed account, int256 interest);
-    event FundingAccrued(uint24 indexed instrument, int256 cumulativeFunding, int256 basis);
+    event FundingAccrued(uint24 indexed instrument, int256 cumulativeFunding, int256 basis, uint256 indexPrice);
+    /// @dev From now the basis ramps from `start` to `sample` over `window` seconds. 1e9 is one.
+    event BasisSampled(uint24 indexed instrument, int256 start, int256 sample, uint256 window);
     event CashTransferred(AccountId indexed from, AccountId indexed to, uint256 amount);
     /// @dev One slice of an auction. Per leg amounts follow in `SliceCollateral` and `SlicePosition`.
     event SliceTransferred(AccountId indexed from, AccountId indexed to, uint256 fraction, int256 cash);
@@ -207,7 +209,8 @@ interface IClearinghouse {
 
     /// @notice Exchange only. Applies fills in order and checks margin once an account.
     /// @param accounts Distinct accounts the fills point into.
-    /// @return applied False for a fill that was skipped because a reduce-only side had nothing to reduce.
+    /// @return applied False for a fill that was skipped because for a reduce-only side it would not have moved the
+    ///         position towards 0, or past it.
     /// @return delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
     function settleFills(
         AccountId[] calldata accounts,
@@ -220,11 +223,11 @@ interface IClearinghouse {
     function touch(AccountId account) external returns (Margin memory);
 
     /// @notice Auctions only. Moves a fraction of every balance and position of `from` to `to`, cash less `keptCash`,
-    ///         each rounded for `from`, after `to` has paid `payment` into `from`'s cash, and checks `to` at initial
-    ///         margin.
+    ///         every signed amount rounded down (for `from`), then `payment` from `to`'s cash to `from`'s, and checks `to`
+    ///         at initial margin.
     /// @param fraction Wad in (0, 1].
     /// @param keptCash Cash of `from` that is no part of the slice, wad.
-    /// @param payment Cash that moves from `to` to `from`, wad.
+    /// @param payment Cash that moves from `to` to `from`, no part of the slice either, wad.
     /// @return fromAfter Margin of `from` afterwards.
     function transferSlice(
         AccountId from,

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 
 /// @notice What a trader signs (EIP-712).
@@ -100,6 +101,27 @@ interface IExchange {
     error MinNonceNotIncreased(AccountId account, uint64 current, uint64 requested);
 
     function settle(SignedOrder[] calldata orders, Match[] calldata matches) external;
+
+    /// @notice Clearinghouse only, first half of a batch's `Trade`: verifies the orders and turns the matches into fills.
+    ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`.
+    /// @param data `abi.encode(SignedOrder[] orders, Match[] matches)`.
+    /// @return accounts Distinct accounts the fills point into.
+    /// @return fills The matches whose orders are alive, in order.
+    /// @return context Whatever `record` needs to know of them.
+    function prepare(bytes calldata data)
+        external
+        returns (AccountId[] memory accounts, Fill[] memory fills, bytes memory context);
+
+    /// @notice Clearinghouse only, second half: books what became of the fills of `prepare`. As after `settleFills`.
+    /// @param context As `prepare` returned it.
+    /// @param applied For each fill whether it was applied.
+    /// @param delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
+    function record(
+        bytes calldata context,
+        bool[] calldata applied,
+        uint256[2][] calldata delegateLosses
+    )
+        external;
 
     /// @notice Cancels one order. Owner or delegate.
     function cancel(AccountId account, uint64 nonce) external;
