@@ -1,0 +1,199 @@
+"""Every balance of the protocol, rebuilt from events alone.
+
+The ledger is the shared root of the keeper's mirror and of reconciliation. It knows nothing but events: comparing it with
+storage, token balances and the invariants is `ballast.reconcile`'s work.
+All amounts are exact integers in the contracts' units: cash, quote and value in wad, collateral in token units.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ballast.chain.logs import Event
+from ballast.errors import BallastError
+
+RAY = 10**27
+CASH = 0
+
+
+class UnexplainedEvent(BallastError):
+    """An event contradicts what came before it: the history is incomplete or the contracts are wrong."""
+
+
+@dataclass
+class Position:
+    """Stored size and quote balance of one instrument, wad."""
+
+    size: int = 0
+    quote: int = 0
+
+
+@dataclass
+class LedgerAccount:
+    """One account as its events tell it.
+
+    Attributes:
+        cash: As last written, wad; interest since then is not in it.
+        interest_index: Index at which `cash` was written: the supply index if it is ≥ 0, else the borrow index.
+    """
+
+    cash: int = 0
+    interest_index: int = RAY
+    collaterals: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    positions: dict[int, Position] = field(default_factory=lambda: defaultdict(Position))
+    in_liquidation: bool = False
+
+
+@dataclass(frozen=True)
+class AssetInfo:
+    token: str
+    underlying: int
+    decimals: int
+
+
+class Ledger:
+    """Replays the clearinghouse's events in chain order."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[int, LedgerAccount] = defaultdict(LedgerAccount)
+        self.assets: dict[int, AssetInfo] = {}
+        self.instruments: dict[int, int] = {}
+        self.supply_index = RAY
+        self.borrow_index = RAY
+        self.uncovered_loss = 0
+        self.fees_charged = 0
+        self.fees_distributed = 0
+        self.net_deposits: dict[int, int] = defaultdict(int)
+        self.cumulative_funding: dict[int, int] = defaultdict(int)
+        self._handlers: dict[str, Callable[[dict[str, Any]], Iterable[int]]] = {
+            name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
+        }
+
+    def apply(self, events: Iterable[Event]) -> set[int]:
+        """Replays events. Returns the accounts they touched."""
+        touched: set[int] = set()
+        for event in events:
+            handler = self._handlers.get(event.name)
+            if event.contract == "Clearinghouse" and handler is not None:
+                touched.update(handler(event.arguments))
+        return touched
+
+    def cash_now(self, account: int, supply_index: int, borrow_index: int) -> int:
+        """Cash of an account accrued to the given indices, wad, rounded down."""
+        entry = self.accounts[account]
+        index = supply_index if entry.cash >= 0 else borrow_index
+        return entry.cash * index // entry.interest_index
+
+    def _change_cash(self, account: int, change: int) -> None:
+        entry = self.accounts[account]
+        entry.cash += change
+        self._stamp(entry)
+
+    def _stamp(self, entry: LedgerAccount) -> None:
+        entry.interest_index = self.supply_index if entry.cash >= 0 else self.borrow_index
+
+    def _change_asset(self, account: int, asset: int, change: int) -> None:
+        if asset == CASH:
+            self._change_cash(account, change * 10 ** (18 - self.assets[CASH].decimals))
+            return
+        balances = self.accounts[account].collaterals
+        balances[asset] += change
+        if balances[asset] < 0:
+            raise UnexplainedEvent(f"account {account:#x} would hold {balances[asset]} of asset {asset}")
+        if balances[asset] == 0:
+            del balances[asset]
+
+    def _change_position(self, account: int, instrument: int, size: int, quote: int) -> None:
+        positions = self.accounts[account].positions
+        position = positions[instrument]
+        position.size += size
+        position.quote += quote
+        if position.size == 0 and position.quote == 0:
+            del positions[instrument]
+
+    # Handlers: one an event, named after it; each returns the accounts it touched --------------------------------
+
+    def _on_AssetListed(self, a: dict[str, Any]) -> Iterable[int]:
+        self.assets[a["asset"]] = AssetInfo(a["token"], a["underlying"], a["decimals"])
+        return ()
+
+    def _on_InstrumentListed(self, a: dict[str, Any]) -> Iterable[int]:
+        self.instruments[a["index"]] = a["instrument"]
+        return ()
+
+    def _on_InterestAccrued(self, a: dict[str, Any]) -> Iterable[int]:
+        self.supply_index, self.borrow_index = a["supplyIndex"], a["borrowIndex"]
+        return ()
+
+    def _on_CashAccrued(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(a["account"], a["interest"])
+        return (a["account"],)
+
+    def _on_FundingAccrued(self, a: dict[str, Any]) -> Iterable[int]:
+        self.cumulative_funding[a["instrument"]] = a["cumulativeFunding"]
+        return ()
+
+    def _on_Deposited(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_asset(a["account"], a["asset"], a["amount"])
+        self.net_deposits[a["asset"]] += a["amount"]
+        return (a["account"],)
+
+    def _on_Withdrawn(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_asset(a["account"], a["asset"], -a["amount"])
+        self.net_deposits[a["asset"]] -= a["amount"]
+        return (a["account"],)
+
+    def _on_Moved(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_asset(a["from"], a["asset"], -a["amount"])
+        self._change_asset(a["to"], a["asset"], a["amount"])
+        return (a["from"], a["to"])
+
+    def _on_Realised(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_position(a["account"], a["instrument"], 0, -a["value"])
+        self._change_cash(a["account"], a["value"])
+        return (a["account"],)
+
+    def _on_Filled(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_position(a["taker"], a["instrument"], a["size"], a["quote"])
+        self._change_position(a["maker"], a["instrument"], -a["size"], -a["quote"])
+        self._change_cash(a["taker"], -a["takerFee"])
+        self._change_cash(a["maker"], -a["makerFee"])
+        self.fees_charged += a["takerFee"] + a["makerFee"]
+        return (a["taker"], a["maker"])
+
+    def _on_PositionClosed(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_position(a["account"], a["instrument"], 0, -a["quoteToCash"])
+        self._change_cash(a["account"], a["quoteToCash"])
+        return (a["account"],)
+
+    def _on_CashTransferred(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(a["from"], -a["amount"])
+        self._change_cash(a["to"], a["amount"])
+        return (a["from"], a["to"])
+
+    def _on_SliceTransferred(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(a["from"], -a["cash"])
+        self._change_cash(a["to"], a["cash"])
+        return (a["from"], a["to"])
+
+    def _on_SliceCollateral(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_asset(a["from"], a["asset"], -a["amount"])
+        self._change_asset(a["to"], a["asset"], a["amount"])
+        return (a["from"], a["to"])
+
+    def _on_SlicePosition(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_position(a["from"], a["instrument"], -a["size"], -a["quote"])
+        self._change_position(a["to"], a["instrument"], a["size"], a["quote"])
+        return (a["from"], a["to"])
+
+    def _on_LossRecorded(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(a["account"], a["amount"])
+        self.uncovered_loss += a["amount"]
+        return (a["account"],)
+
+    def _on_LiquidationFlagSet(self, a: dict[str, Any]) -> Iterable[int]:
+        self.accounts[a["account"]].in_liquidation = a["inLiquidation"]
+        return (a["account"],)
