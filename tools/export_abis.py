@@ -1,0 +1,47 @@
+"""Writes the ABIs of deployable contracts into the off-chain package, so that it works without a checkout."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST = ROOT / ".build" / "__local__.json"
+TARGET = ROOT / "offchain" / "src" / "ballast" / "chain" / "abi"
+# Contracts that operators and users talk to; sources of prices and tokens are found through these.
+EXPORTED = (
+    "Auctions",
+    "ChainlinkSource",
+    "Clearinghouse",
+    "Exchange",
+    "InsuranceFund",
+    "Lens",
+    "MarginEngine",
+    "OracleHub",
+    "QuorumFeed",
+)
+
+
+def slim(entry: dict) -> dict:
+    """Without the compiler's internal types, which no reader needs."""
+    return {key: _without_internal(value) for key, value in entry.items() if key != "internalType"}
+
+
+def _without_internal(value: object) -> object:
+    if isinstance(value, list):
+        return [slim(item) if isinstance(item, dict) else item for item in value]
+    return value
+
+
+def main() -> None:
+    contracts = json.loads(MANIFEST.read_text())["contractTypes"]
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name in EXPORTED:
+        if name not in contracts:
+            continue
+        text = "[\n" + ",\n".join(json.dumps(slim(entry)) for entry in contracts[name]["abi"]) + "\n]\n"
+        file = TARGET / f"{name}.json"
+        if not file.is_file() or file.read_text() != text:
+            file.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
