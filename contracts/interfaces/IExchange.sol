@@ -3,109 +3,65 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
-import {InstrumentId} from "../types/InstrumentId.sol";
+import {DeadReason, Match, Order, SignedOrder} from "../types/Order.sol";
 
-/// @notice What a trader signs (EIP-712).
-/// @param account Whose account trades.
-/// @param signer Who signs: the owner, or a delegate checked at each fill.
-/// @param instrument What is traded.
-/// @param size Signed: positive buys, negative sells; wad, a multiple of the instrument's size step.
-/// @param limit Worst price, value unit per unit, wad.
-/// @param flags Bit set, see `OrderFlags`.
-/// @param expiry Unix second after which the order is dead.
-/// @param nonce Free choice; fills are keyed by (account, nonce).
-/// @param group One-cancels-other group; 0 is none. Must be 0 in this version.
-/// @param maxFee Highest fee in 1e9 of notional.
-/// @param trigger Trigger price, wad; 0 is none. Must be 0 in this version.
-/// @param epoch The account's epoch at signing; an older one is dead.
-struct Order {
-    AccountId account;
-    address signer;
-    InstrumentId instrument;
-    int128 size;
-    uint128 limit;
-    uint256 flags;
-    uint40 expiry;
-    uint64 nonce;
-    uint64 group;
-    uint32 maxFee;
-    uint128 trigger;
-    uint32 epoch;
-}
-
-library OrderFlags {
-    uint256 internal constant REDUCE_ONLY = 1;
-    uint256 internal constant POST_ONLY = 2;
-    uint256 internal constant FILL_OR_KILL = 4;
-    uint256 internal constant MULTI_LEG = 8;
-}
-
-/// @notice An order and the signature over it.
-struct SignedOrder {
-    Order order;
-    bytes signature;
-}
-
-/// @notice A proposal to cross two orders of a settlement at the maker's limit.
-/// @param taker Index into the orders.
-/// @param maker Index into the orders.
-/// @param size Positive quantity, wad.
-struct Match {
-    uint16 taker;
-    uint16 maker;
-    uint128 size;
-}
-
-/// @notice Why an order cannot be filled; its match is skipped with an event.
-enum DeadReason {
-    None,
-    Expired,
-    Cancelled,
-    EpochPassed,
-    Filled,
-    ReduceOnlyNothingToReduce,
-    SignerNotAuthorised,
-    InLiquidation
-}
-
+/// @notice What a delegate may still do.
+/// @param expiry Last Unix second of the delegation; 0: not a delegate.
+/// @param dailyLossBudget Most that its fills may lose a day, value unit, wad.
+/// @param lossToday Lost so far in this UTC day, wad.
 struct DelegateView {
-    uint40 expiry; // 0: not a delegate
-    uint128 dailyLossBudget; // value unit, wad
-    uint128 lossToday; // value unit, wad
+    uint40 expiry;
+    uint96 dailyLossBudget;
+    uint96 lossToday;
 }
 
 /// @title Signed orders, settled in batches by anyone
+/// @notice What can change between simulating a settlement and mining it (expiry, cancels, fills by others, revoked
+///         delegates, contracts' signatures) makes an order dead: its matches are skipped with an event and the rest
+///         settles. What cannot (a wrong ECDSA signature, orders that do not cross, unsupported terms) reverts, and so
+///         does any account's failing margin check.
 interface IExchange {
-    event OrderFilled(AccountId indexed account, uint64 indexed nonce, bytes32 indexed orderHash, uint256 filledSize);
-    event OrderSkipped(AccountId indexed account, uint64 indexed nonce, DeadReason reason);
+    /// @dev Once an order and settlement. `filled` is the total so far, wad.
+    event OrderFilled(AccountId indexed account, uint64 indexed nonce, bytes32 indexed orderHash, uint256 filled);
+    /// @dev Once a skipped match. Anyone can list a forged order: trust it only with a known `orderHash`.
+    event OrderSkipped(AccountId indexed account, uint64 indexed nonce, bytes32 indexed orderHash, DeadReason reason);
     event OrderCancelled(AccountId indexed account, uint64 indexed nonce);
     event NoncesCancelledBelow(AccountId indexed account, uint64 minNonce);
     event EpochAdvanced(AccountId indexed account, uint32 epoch);
-    event DelegateSet(AccountId indexed account, address indexed delegate, uint40 expiry, uint128 dailyLossBudget);
+    event DelegateSet(AccountId indexed account, address indexed delegate, uint40 expiry, uint96 dailyLossBudget);
     event DelegateLossCharged(AccountId indexed account, address indexed delegate, uint256 loss, uint256 lossToday);
     event FeesSet(uint32 takerFee, uint32 makerFee);
 
     error NotAuthorised(AccountId account, address caller);
+    error NotClearinghouse(address caller);
+    error OrdersNotAscending(uint256 orderIndex);
     error InvalidSignature(AccountId account, uint64 nonce);
-    error NonceBoundToOtherOrder(AccountId account, uint64 nonce);
+    error InvalidMatch(uint256 matchIndex);
     error OrdersDoNotCross(uint256 takerOrder, uint256 makerOrder);
     error SameSide(uint256 takerOrder, uint256 makerOrder);
+    error SelfTrade(AccountId account);
     error InstrumentMismatch(uint256 takerOrder, uint256 makerOrder);
     error FeeAboveMaximum(AccountId account, uint32 fee, uint32 maxFee);
+    error FeeOutOfBounds(uint32 fee, uint32 bound);
     error FlagsNotSupported(uint256 flags);
     error TriggerNotSupported();
     error GroupNotSupported();
-    error InvalidFill(uint256 matchIndex);
-    error DelegateBudgetExceeded(AccountId account, address delegate, uint256 loss, uint256 budget);
+    error DelegateBudgetExceeded(AccountId account, address delegate, uint256 lossToday, uint256 budget);
     error InvalidDelegate(address delegate);
     error MinNonceNotIncreased(AccountId account, uint64 current, uint64 requested);
 
+    /// @notice Verifies each order once, crosses the matches in turn at the maker's limit, and checks margin once an
+    ///         account. Anyone may call.
+    /// @dev Re-entrancy: under the clearinghouse's lock. Contracts that sign are called statically, with bounded gas,
+    ///      before any state changes.
+    /// @param orders Strictly ascending by (account, nonce): equal accounts are neighbours and no order is there twice.
+    /// @param matches Pairs of indices into `orders`.
     function settle(SignedOrder[] calldata orders, Match[] calldata matches) external;
 
     /// @notice Clearinghouse only, first half of a batch's `Trade`: verifies the orders and turns the matches into fills.
-    ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`.
+    ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`. Nothing is written.
     /// @param data `abi.encode(SignedOrder[] orders, Match[] matches)`.
-    /// @return accounts Distinct accounts the fills point into.
+    /// @return accounts Distinct accounts the fills point into; a dead order adds none.
     /// @return fills The matches whose orders are alive, in order.
     /// @return context Whatever `record` needs to know of them.
     function prepare(bytes calldata data)
@@ -113,7 +69,7 @@ interface IExchange {
         returns (AccountId[] memory accounts, Fill[] memory fills, bytes memory context);
 
     /// @notice Clearinghouse only, second half: books what became of the fills of `prepare`. As after `settleFills`.
-    /// @param context As `prepare` returned it.
+    /// @param context As `prepare` returned it, under the same lock.
     /// @param applied For each fill whether it was applied.
     /// @param delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
     function record(
@@ -132,16 +88,24 @@ interface IExchange {
     /// @notice Cancels every order signed so far. Owner or delegate; the auctions at the start of a liquidation.
     function advanceEpoch(AccountId account) external;
 
-    /// @notice Lets `delegate` trade for `account` until `expiry`, losing at most `dailyLossBudget` against mark a day.
-    ///         `expiry` 0 revokes at once. Only the owner: a delegate can neither delegate nor widen itself.
-    function setDelegate(AccountId account, address delegate, uint40 expiry, uint128 dailyLossBudget) external;
+    /// @notice Lets `delegate` trade, deposit and cancel for `account` until `expiry`, never withdraw, move or delegate.
+    ///         Its fills may lose at most `dailyLossBudget` a UTC day, counted as max(0, size · (price − mark)) + fee a
+    ///         fill: gains do not offset. `expiry` 0 revokes at once and kills its orders; setting a delegate again
+    ///         keeps what it lost today. Only the owner: a delegate can neither delegate nor widen itself.
+    /// @dev Orders a delegate signed live again when it is set again; advance the epoch to cancel them for good.
+    function setDelegate(AccountId account, address delegate, uint40 expiry, uint96 dailyLossBudget) external;
+
+    /// @notice Sets both fees, in 1e9 of notional, each at most `MAX_FEE`. Restricted.
+    function setFees(uint32 takerFee, uint32 makerFee) external;
 
     function isDelegate(AccountId account, address delegate) external view returns (bool);
 
     function delegateOf(AccountId account, address delegate) external view returns (DelegateView memory);
 
+    /// @notice The EIP-712 digest a signer signs; it names an order in events.
     function hashOrder(Order calldata order) external view returns (bytes32);
 
+    /// @dev Whether the signature holds, margin suffices and a position is there to reduce is not looked at.
     /// @return filled Size filled so far, wad.
     /// @return reason `None` while the order can still be filled.
     function orderStatus(Order calldata order) external view returns (uint256 filled, DeadReason reason);

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
+
+import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
+import {IClearinghouseAdmin} from "../interfaces/IClearinghouseAdmin.sol";
+import {IExchange} from "../interfaces/IExchange.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
+import {DeadReason, Match, Order, OrderFlags, SignedOrder} from "../types/Order.sol";
+import {Delegates} from "./Delegates.sol";
+import {SignatureCheck} from "./SignatureCheck.sol";
+
+/// @title Signed orders, settled in batches by anyone
+/// @notice Holds no funds. Verifies orders, keeps their fills, cancels and epochs, and hands fills to the clearinghouse.
+contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
+    using SafeCast for uint256;
+
+    /// @dev One slot: 8 + 4 = 12 bytes.
+    struct AccountState {
+        uint64 minNonce;
+        uint32 epoch;
+    }
+
+    /// @dev One slot: 16 + 1 + 15 = 32 bytes.
+    struct NonceState {
+        uint128 filled; // wad
+        bool cancelled;
+        bytes15 orderHash; // of the order that filled first, its leading bytes
+    }
+
+    /// @dev One slot: 4 + 4 = 8 bytes.
+    struct FeeRates {
+        uint32 taker; // 1e9 is one
+        uint32 maker;
+    }
+
+    /// @dev An order of a settlement, verified.
+    struct Candidate {
+        AccountId account;
+        uint64 nonce;
+        bytes32 orderHash;
+        uint256 accountRank; // of its account among those of the orders
+        uint128 remaining; // wad
+        uint128 proposed; // in fills of this settlement, wad
+        address delegate; // the signer where it is not the owner
+        DeadReason dead;
+    }
+
+    /// @dev A settlement between verification and record. `crossed[i]` is the match behind `fills[i]`.
+    struct Settlement {
+        Candidate[] candidates;
+        AccountId[] accounts;
+        Fill[] fills;
+        Match[] crossed;
+    }
+
+    /// @notice Highest fee that can be set: 0.5 % of notional, 1e9 is one.
+    uint32 public constant MAX_FEE = 5e6;
+
+    bytes32 private constant ORDER_TYPEHASH = keccak256(
+        "Order(uint256 account,address signer,uint256 instrument,int128 size,uint128 limit,uint256 flags,uint40 expiry,"
+        "uint64 nonce,uint64 group,uint32 maxFee,uint128 trigger,uint32 epoch)"
+    );
+    uint256 private constant SUPPORTED_FLAGS = OrderFlags.REDUCE_ONLY;
+    /// @dev size · price · rate is wad · wad · 1e9; a fee is wad.
+    uint256 private constant FEE_DIVISOR = 1e27;
+
+    IClearinghouse public immutable clearinghouse;
+
+    mapping(AccountId account => AccountState) private _accounts;
+    mapping(AccountId account => mapping(uint64 nonce => NonceState)) private _nonces;
+    FeeRates private _fees;
+
+    constructor(
+        address authority,
+        IClearinghouse clearinghouse_
+    )
+        EIP712("Ballast Exchange", "1")
+        AccessManaged(authority)
+    {
+        clearinghouse = clearinghouse_;
+    }
+
+    modifier onlyClearinghouse() {
+        if (msg.sender != address(clearinghouse)) revert NotClearinghouse(msg.sender);
+        _;
+    }
+
+    modifier onlyOwnerOrDelegate(AccountId account) {
+        if (!_isOwnerOrDelegate(account, msg.sender)) revert NotAuthorised(account, msg.sender);
+        _;
+    }
+
+    // Settlement --------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IExchange
+    function settle(SignedOrder[] memory orders, Match[] memory matches) external {
+        clearinghouse.lock();
+        Settlement memory settlement = _prepare(orders, matches);
+        (bool[] memory applied, uint256[2][] memory delegateLosses) =
+            clearinghouse.settleFills(settlement.accounts, settlement.fills);
+        _record(settlement, applied, delegateLosses);
+        clearinghouse.unlock();
+    }
+
+    /// @inheritdoc IExchange
+    function prepare(bytes calldata data)
+        external
+        onlyClearinghouse
+        returns (AccountId[] memory accounts, Fill[] memory fills, bytes memory context)
+    {
+        (SignedOrder[] memory orders, Match[] memory matches) = abi.decode(data, (SignedOrder[], Match[]));
+        Settlement memory settlement = _prepare(orders, matches);
+        return (settlement.accounts, settlement.fills, abi.encode(settlement));
+    }
+
+    /// @inheritdoc IExchange
+    function record(
+        bytes calldata context,
+        bool[] calldata applied,
+        uint256[2][] calldata delegateLosses
+    )
+        external
+        onlyClearinghouse
+    {
+        _record(abi.decode(context, (Settlement)), applied, delegateLosses);
+    }
+
+    // Cancels -----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IExchange
+    /// @dev Re-entrancy: none needed, it calls nothing.
+    function cancel(AccountId account, uint64 nonce) external onlyOwnerOrDelegate(account) {
+        _nonces[account][nonce].cancelled = true;
+        emit OrderCancelled(account, nonce);
+    }
+
+    /// @inheritdoc IExchange
+    /// @dev Re-entrancy: none needed, it calls nothing.
+    function cancelBelow(AccountId account, uint64 minNonce) external onlyOwnerOrDelegate(account) {
+        AccountState storage state = _accounts[account];
+        if (minNonce <= state.minNonce) revert MinNonceNotIncreased(account, state.minNonce, minNonce);
+        state.minNonce = minNonce;
+        emit NoncesCancelledBelow(account, minNonce);
+    }
+
+    /// @inheritdoc IExchange
+    /// @dev Re-entrancy: none needed, it calls only a getter of the clearinghouse.
+    function advanceEpoch(AccountId account) external {
+        bool authorised = _isOwnerOrDelegate(account, msg.sender) || msg.sender == IClearinghouseAdmin(address(clearinghouse)).auctions();
+        if (!authorised) revert NotAuthorised(account, msg.sender);
+        uint32 epoch = ++_accounts[account].epoch;
+        emit EpochAdvanced(account, epoch);
+    }
+
+    // Fees --------------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IExchange
+    function setFees(uint32 takerFee, uint32 makerFee) external restricted {
+        if (takerFee > MAX_FEE) revert FeeOutOfBounds(takerFee, MAX_FEE);
+        if (makerFee > MAX_FEE) revert FeeOutOfBounds(makerFee, MAX_FEE);
+        _fees = FeeRates({taker: takerFee, maker: makerFee});
+        emit FeesSet(takerFee, makerFee);
+    }
+
+    // Views -------------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IExchange
+    function hashOrder(Order memory order) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(ORDER_TYPEHASH, order)));
+    }
+
+    /// @inheritdoc IExchange
+    function orderStatus(Order memory order) external view returns (uint256 filled, DeadReason reason) {
+        bytes32 orderHash = hashOrder(order);
+        NonceState memory state = _nonces[order.account][order.nonce];
+        reason = _deadReason(order, orderHash, state, _accounts[order.account]);
+        filled = state.orderHash == bytes15(orderHash) ? state.filled : 0;
+    }
+
+    /// @inheritdoc IExchange
+    function epochOf(AccountId account) external view returns (uint32) {
+        return _accounts[account].epoch;
+    }
+
+    /// @inheritdoc IExchange
+    function minNonceOf(AccountId account) external view returns (uint64) {
+        return _accounts[account].minNonce;
+    }
+
+    /// @inheritdoc IExchange
+    function fees() external view returns (uint32 taker, uint32 maker) {
+        FeeRates memory rates = _fees;
+        return (rates.taker, rates.maker);
+    }
+
+    // Verification ------------------------------------------------------------------------------------------------
+
+    /// @dev Everything up to the clearinghouse's part. Emits the skips; writes nothing.
+    function _prepare(
+        SignedOrder[] memory orders,
+        Match[] memory matches
+    )
+        private
+        returns (Settlement memory settlement)
+    {
+        uint256 distinctAccounts;
+        (settlement.candidates, distinctAccounts) = _verify(orders);
+        settlement.accounts = new AccountId[](distinctAccounts);
+        settlement.fills = new Fill[](matches.length);
+        settlement.crossed = new Match[](matches.length);
+        _cross(settlement, orders, matches);
+    }
+
+    function _verify(SignedOrder[] memory orders)
+        private
+        view
+        returns (Candidate[] memory candidates, uint256 distinctAccounts)
+    {
+        candidates = new Candidate[](orders.length);
+        AccountState memory state;
+        for (uint256 i; i < orders.length; ++i) {
+            Order memory order = orders[i].order;
+            bool sameAccount = i != 0 && order.account == orders[i - 1].order.account;
+            if (i != 0 && !_isAfter(order, orders[i - 1].order, sameAccount)) revert OrdersNotAscending(i);
+            if (!sameAccount) {
+                state = _accounts[order.account];
+                ++distinctAccounts;
+            }
+            candidates[i] = _verifyOne(orders[i], state);
+            candidates[i].accountRank = distinctAccounts - 1;
+        }
+    }
+
+    function _isAfter(Order memory order, Order memory previous, bool sameAccount) private pure returns (bool) {
+        if (sameAccount) return order.nonce > previous.nonce;
+        return AccountId.unwrap(order.account) > AccountId.unwrap(previous.account);
+    }
+
+    function _verifyOne(
+        SignedOrder memory signed,
+        AccountState memory accountState
+    )
+        private
+        view
+        returns (Candidate memory candidate)
+    {
+        Order memory order = signed.order;
+        _requireSupported(order);
+        candidate.account = order.account;
+        candidate.nonce = order.nonce;
+        candidate.orderHash = hashOrder(order);
+        if (order.signer != order.account.ownerOf()) candidate.delegate = order.signer;
+
+        NonceState memory nonceState = _nonces[order.account][order.nonce];
+        candidate.dead = _deadReason(order, candidate.orderHash, nonceState, accountState);
+        if (candidate.dead != DeadReason.None) return candidate;
+
+        // Not below 0: an order filled to its size is dead.
+        candidate.remaining = uint128(SignedMath.abs(order.size)) - nonceState.filled;
+        if (SignatureCheck.isSignedBy(order.signer, candidate.orderHash, signed.signature)) return candidate;
+        // Without code the answer can never change: the caller's mistake. A contract may have changed its mind.
+        if (order.signer.code.length == 0) revert InvalidSignature(order.account, order.nonce);
+        if (!SignatureCheck.isAcceptedBy(order.signer, candidate.orderHash, signed.signature)) {
+            candidate.dead = DeadReason.SignatureRefused;
+        }
+    }
+
+    function _requireSupported(Order memory order) private pure {
+        if (order.flags & ~SUPPORTED_FLAGS != 0) revert FlagsNotSupported(order.flags);
+        if (order.trigger != 0) revert TriggerNotSupported();
+        if (order.group != 0) revert GroupNotSupported();
+    }
+
+    function _deadReason(
+        Order memory order,
+        bytes32 orderHash,
+        NonceState memory nonceState,
+        AccountState memory accountState
+    )
+        private
+        view
+        returns (DeadReason)
+    {
+        if (block.timestamp > order.expiry) return DeadReason.Expired;
+        if (nonceState.cancelled || order.nonce < accountState.minNonce) return DeadReason.Cancelled;
+        // A later epoch is dead too: otherwise orders signed ahead would outlive the cancel of all.
+        if (order.epoch != accountState.epoch) return DeadReason.OtherEpoch;
+        if (nonceState.filled != 0 && nonceState.orderHash != bytes15(orderHash)) return DeadReason.NonceTaken;
+        if (nonceState.filled >= SignedMath.abs(order.size)) return DeadReason.Filled;
+        if (!_isOwnerOrDelegate(order.account, order.signer)) return DeadReason.SignerNotAuthorised;
+        return DeadReason.None;
+    }
+
+    // Crossing ----------------------------------------------------------------------------------------------------
+
+    /// @dev Turns matches of live orders into fills, and trims the settlement's lists to what came of them.
+    function _cross(Settlement memory settlement, SignedOrder[] memory orders, Match[] memory matches) private {
+        FeeRates memory rates = _fees;
+        // Position in `accounts` plus 1 by account rank; 0 where the account has no fill yet.
+        uint256[] memory positions = new uint256[](settlement.accounts.length);
+        uint256 accountCount;
+        uint256 fillCount;
+        InstrumentId instrument;
+        uint24 instrumentIndex;
+
+        for (uint256 i; i < matches.length; ++i) {
+            Match memory crossing = matches[i];
+            _requireCrossing(orders, crossing, i);
+            if (_skipIfDead(settlement.candidates, crossing)) continue;
+            Order memory taker = orders[crossing.taker].order;
+            if (!(taker.instrument == instrument)) {
+                instrument = taker.instrument;
+                instrumentIndex = clearinghouse.instrumentIndexOf(instrument);
+            }
+
+            Fill memory fill = _fill(settlement.candidates, orders, crossing, rates);
+            fill.instrument = instrumentIndex;
+            (fill.taker, accountCount) = _place(settlement, positions, accountCount, crossing.taker);
+            (fill.maker, accountCount) = _place(settlement, positions, accountCount, crossing.maker);
+            settlement.fills[fillCount] = fill;
+            settlement.crossed[fillCount++] = crossing;
+        }
+        _trim(settlement, accountCount, fillCount);
+    }
+
+    function _requireCrossing(SignedOrder[] memory orders, Match memory crossing, uint256 index) private pure {
+        (uint256 takerAt, uint256 makerAt) = (crossing.taker, crossing.maker);
+        if (takerAt >= orders.length || makerAt >= orders.length || crossing.size == 0) revert InvalidMatch(index);
+        Order memory taker = orders[takerAt].order;
+        Order memory maker = orders[makerAt].order;
+        if (taker.account == maker.account) revert SelfTrade(taker.account);
+        if (!(taker.instrument == maker.instrument)) revert InstrumentMismatch(takerAt, makerAt);
+        if ((taker.size > 0) == (maker.size > 0)) revert SameSide(takerAt, makerAt);
+        bool crosses = taker.size > 0 ? taker.limit >= maker.limit : taker.limit <= maker.limit;
+        if (!crosses) revert OrdersDoNotCross(takerAt, makerAt);
+    }
+
+    /// @dev One event a match, naming the taker's order where both are dead.
+    function _skipIfDead(Candidate[] memory candidates, Match memory crossing) private returns (bool) {
+        return _skipIfDead(candidates[crossing.taker]) || _skipIfDead(candidates[crossing.maker]);
+    }
+
+    function _skipIfDead(Candidate memory candidate) private returns (bool) {
+        DeadReason reason = candidate.dead;
+        if (reason == DeadReason.None && candidate.remaining == 0) reason = DeadReason.Filled;
+        if (reason == DeadReason.None) return false;
+        emit OrderSkipped(candidate.account, candidate.nonce, candidate.orderHash, reason);
+        return true;
+    }
+
+    /// @dev Clips `crossing.size` to what both orders have left.
+    function _fill(
+        Candidate[] memory candidates,
+        SignedOrder[] memory orders,
+        Match memory crossing,
+        FeeRates memory rates
+    )
+        private
+        pure
+        returns (Fill memory fill)
+    {
+        Candidate memory takerState = candidates[crossing.taker];
+        Candidate memory makerState = candidates[crossing.maker];
+        Order memory taker = orders[crossing.taker].order;
+        Order memory maker = orders[crossing.maker].order;
+
+        crossing.size = uint128(Math.min(crossing.size, Math.min(takerState.remaining, makerState.remaining)));
+        _propose(takerState, crossing.size);
+        _propose(makerState, crossing.size);
+        // Not above an order's size, which is an int128.
+        fill.size = taker.size > 0 ? int128(crossing.size) : -int128(crossing.size);
+        fill.price = maker.limit;
+        fill.takerFee = _feeUp(taker, crossing.size, maker.limit, rates.taker);
+        fill.makerFee = _feeUp(maker, crossing.size, maker.limit, rates.maker);
+        fill.takerReduceOnly = taker.flags & OrderFlags.REDUCE_ONLY != 0;
+        fill.makerReduceOnly = maker.flags & OrderFlags.REDUCE_ONLY != 0;
+        fill.takerDelegate = takerState.delegate;
+        fill.makerDelegate = makerState.delegate;
+    }
+
+    function _propose(Candidate memory candidate, uint128 size) private pure {
+        candidate.remaining -= size;
+        candidate.proposed += size;
+    }
+
+    function _feeUp(Order memory order, uint128 size, uint128 price, uint32 rate) private pure returns (uint128) {
+        if (rate > order.maxFee) revert FeeAboveMaximum(order.account, rate, order.maxFee);
+        return Math.mulDiv(uint256(size) * price, rate, FEE_DIVISOR, Math.Rounding.Ceil).toUint128();
+    }
+
+    /// @dev The index of an order's account among those with a fill, which it joins at its first.
+    function _place(
+        Settlement memory settlement,
+        uint256[] memory positions,
+        uint256 accountCount,
+        uint256 orderIndex
+    )
+        private
+        pure
+        returns (uint16 index, uint256 newAccountCount)
+    {
+        Candidate memory candidate = settlement.candidates[orderIndex];
+        uint256 position = positions[candidate.accountRank];
+        // Fits: orders with fills are indexed by uint16, and each adds at most one account.
+        if (position != 0) return (uint16(position - 1), accountCount);
+        settlement.accounts[accountCount] = candidate.account;
+        positions[candidate.accountRank] = accountCount + 1;
+        return (uint16(accountCount), accountCount + 1);
+    }
+
+    function _trim(Settlement memory settlement, uint256 accountCount, uint256 fillCount) private pure {
+        AccountId[] memory accounts = settlement.accounts;
+        Fill[] memory fills = settlement.fills;
+        Match[] memory crossed = settlement.crossed;
+        // Only ever shortens.
+        assembly ("memory-safe") {
+            mstore(accounts, accountCount)
+            mstore(fills, fillCount)
+            mstore(crossed, fillCount)
+        }
+    }
+
+    // Record ------------------------------------------------------------------------------------------------------
+
+    function _record(Settlement memory settlement, bool[] memory applied, uint256[2][] memory delegateLosses) private {
+        for (uint256 i; i < settlement.fills.length; ++i) {
+            Fill memory fill = settlement.fills[i];
+            if (applied[i]) {
+                _chargeDelegates(settlement.accounts, fill, delegateLosses[i]);
+            } else {
+                _withdrawProposal(settlement.candidates, settlement.crossed[i], fill);
+            }
+        }
+        for (uint256 i; i < settlement.candidates.length; ++i) {
+            _recordFilled(settlement.candidates[i]);
+        }
+    }
+
+    function _chargeDelegates(AccountId[] memory accounts, Fill memory fill, uint256[2] memory losses) private {
+        if (fill.takerDelegate != address(0)) {
+            _chargeDelegate(accounts[fill.taker], fill.takerDelegate, losses[0] + fill.takerFee);
+        }
+        if (fill.makerDelegate != address(0)) {
+            _chargeDelegate(accounts[fill.maker], fill.makerDelegate, losses[1] + fill.makerFee);
+        }
+    }
+
+    /// @dev The clearinghouse skips a fill only for a reduce-only side with nothing to reduce.
+    function _withdrawProposal(Candidate[] memory candidates, Match memory crossing, Fill memory fill) private {
+        Candidate memory taker = candidates[crossing.taker];
+        Candidate memory maker = candidates[crossing.maker];
+        taker.proposed -= crossing.size;
+        maker.proposed -= crossing.size;
+        Candidate memory named = fill.takerReduceOnly ? taker : maker;
+        emit OrderSkipped(named.account, named.nonce, named.orderHash, DeadReason.NothingToReduce);
+    }
+
+    function _recordFilled(Candidate memory candidate) private {
+        if (candidate.proposed == 0) return;
+        NonceState memory state = _nonces[candidate.account][candidate.nonce];
+        state.filled += candidate.proposed;
+        state.orderHash = bytes15(candidate.orderHash);
+        _nonces[candidate.account][candidate.nonce] = state;
+        emit OrderFilled(candidate.account, candidate.nonce, candidate.orderHash, state.filled);
+    }
+}
