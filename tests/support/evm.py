@@ -1,0 +1,201 @@
+"""An EVM in this process: thousands of acts a second, real contracts, typed reverts.
+
+Its state and its results are right, its gas is not: storage once touched stays warm over transactions. Gas is measured
+on Anvil (`./dev bench gas`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pyrevm
+from eth_utils import keccak, to_checksum_address
+
+from ballast.chain import codec
+from ballast.chain.artifacts import checkout_root, load_artifacts
+
+ROOT = checkout_root()
+BLOCK_TIME = 12
+GENESIS_TIME = 1_700_000_000
+_REVERT = re.compile(r"Revert \{ gas_used: (\d+), output: 0x([0-9a-fA-F]*) \}")
+_PANIC, _ERROR = keccak(text="Panic(uint256)")[:4], keccak(text="Error(string)")[:4]
+
+
+class Revert(Exception):
+    """A call reverted. `name` is the typed error's name, `arguments` its values by name."""
+
+    def __init__(self, name: str, arguments: Any = ()) -> None:
+        super().__init__(f"{name}{arguments!r}")
+        self.name = name
+        self.arguments = arguments
+
+
+@contextmanager
+def reverts(name: str, **expected: Any) -> Iterator[None]:
+    """Asserts that the block reverts with the typed error `name`, carrying the `expected` values."""
+    try:
+        yield
+    except Revert as revert:
+        assert revert.name == name, f"reverted with {revert}, not {name}"
+        for key, value in expected.items():
+            actual = getattr(revert.arguments, key)
+            assert actual == value, f"{name}.{key} is {actual}, not {value}"
+        return
+    raise AssertionError(f"did not revert; {name} was expected")
+
+
+@dataclass(frozen=True)
+class Log:
+    """One decoded event."""
+
+    address: str
+    name: str
+    arguments: codec.Record
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One executed transaction."""
+
+    result: Any
+    logs: tuple[Log, ...]
+    gas_used: int
+
+    def events(self, name: str) -> list[codec.Record]:
+        return [log.arguments for log in self.logs if log.name == name]
+
+
+@cache
+def _errors() -> dict[bytes, Any]:
+    entries = [entry for artifact in load_artifacts(ROOT).values() for entry in artifact.abi]
+    return {codec.selector_of(entry): entry for entry in entries if entry["type"] == "error"}
+
+
+@cache
+def _events() -> dict[bytes, Any]:
+    entries = [entry for artifact in load_artifacts(ROOT).values() for entry in artifact.abi]
+    return {keccak(text=codec.signature_of(entry)): entry for entry in entries if entry["type"] == "event"}
+
+
+def decode_revert(output: bytes) -> Revert:
+    """The typed error in a revert's output; Panic and Error(string) by their own names."""
+    head, body = output[:4], output[4:]
+    if head == _PANIC:
+        return Revert("Panic", codec.Record(["code"], [int.from_bytes(body, "big")]))
+    if head == _ERROR:
+        return Revert("Error", codec.decode_arguments([{"name": "message", "type": "string"}], body))
+    entry = _errors().get(head)
+    if entry is None:
+        return Revert("Unknown" if output else "Empty", codec.Record(["output"], [output]))
+    return Revert(entry["name"], codec.decode_arguments(entry["inputs"], body))
+
+
+class Contract:
+    """A deployed contract, its functions called by name."""
+
+    def __init__(self, evm: Evm, name: str, address: str) -> None:
+        self.evm, self.name, self.address = evm, name, to_checksum_address(address)
+        self.abi = load_artifacts(ROOT)[name].abi if name in load_artifacts(ROOT) else []
+
+    def call(self, function: str, *arguments: Any, sender: str | None = None) -> Any:
+        """A view; leaves no trace."""
+        data = codec.encode_call(self.abi, function, arguments)
+        output = self.evm.execute(sender or self.evm.deployer, self.address, data, static=True)
+        return codec.decode_result(self.abi, function, len(arguments), output)
+
+    def transact(self, function: str, *arguments: Any, sender: str | None = None, value: int = 0) -> Receipt:
+        """A transaction of its own, in a block of its own unless the clock stands still."""
+        data = codec.encode_call(self.abi, function, arguments)
+        output = self.evm.execute(sender or self.evm.deployer, self.address, data, value=value)
+        outputs = codec.find(self.abi, "function", function, len(arguments))["outputs"]
+        result = codec.decode_result(self.abi, function, len(arguments), output) if outputs and output else None
+        return Receipt(result, self.evm.last_logs(), self.evm.last_gas)
+
+
+class Evm:
+    """One chain in memory."""
+
+    def __init__(self, chain_id: int = 1) -> None:
+        self._revm = pyrevm.EVM(gas_limit=10**12, spec_id="CANCUN")
+        self.chain_id = chain_id
+        self.number, self.timestamp = 1, GENESIS_TIME
+        self.deployer = self.address_of("deployer")
+        self._accounts = 0
+        self._set_block()
+
+    @staticmethod
+    def address_of(role: str) -> str:
+        """A stable address for a role without a key."""
+        return to_checksum_address(keccak(text=role)[-20:])
+
+    def deploy(self, name: str, *arguments: Any, sender: str | None = None) -> Contract:
+        artifact = load_artifacts(ROOT)[name]
+        code = artifact.bytecode + codec.encode_constructor(artifact.abi, arguments)
+        self._revm.reset_transient_storage()
+        try:
+            address = self._revm.deploy(sender or self.deployer, code)
+        except RuntimeError as fault:
+            raise self._revert(fault) from None
+        return Contract(self, name, address)
+
+    def contract(self, name: str, address: str) -> Contract:
+        return Contract(self, name, address)
+
+    def code_at(self, address: str) -> bytes:
+        return bytes(self._revm.get_code(address) or b"")
+
+    def execute(self, sender: str, to: str, data: bytes, value: int = 0, static: bool = False) -> bytes:
+        """One message as a transaction of its own: transient storage starts empty."""
+        self._revm.reset_transient_storage()
+        try:
+            return bytes(self._revm.message_call(sender, to, calldata=data, value=value, is_static=static))
+        except RuntimeError as fault:
+            raise self._revert(fault) from None
+
+    def storage_at(self, address: str, slot: int) -> int:
+        return int(self._revm.storage(address, slot) or 0)
+
+    @property
+    def last_gas(self) -> int:
+        return int(self._revm.result.gas_used)
+
+    def last_logs(self) -> tuple[Log, ...]:
+        found = []
+        for log in self._revm.result.logs:
+            topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log.topics]
+            entry = _events().get(topics[0]) if topics else None
+            if entry is not None:
+                data = log.data[1] if isinstance(log.data, tuple) else log.data
+                found.append(Log(log.address, entry["name"], codec.decode_log(entry, topics, bytes(data))))
+        return tuple(found)
+
+    def advance(self, seconds: int = BLOCK_TIME, blocks: int = 1) -> None:
+        """Moves the clock and the block number."""
+        self.timestamp += seconds
+        self.number += blocks
+        self._set_block()
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """Undoes everything the block did, the clock included."""
+        mark, number, timestamp = self._revm.snapshot(), self.number, self.timestamp
+        try:
+            yield
+        finally:
+            self._revm.revert(mark)
+            self.number, self.timestamp = number, timestamp
+            self._set_block()
+
+    def _set_block(self) -> None:
+        self._revm.set_block_env(
+            pyrevm.BlockEnv(number=self.number, timestamp=self.timestamp, basefee=0, gas_limit=10**12)
+        )
+
+    def _revert(self, fault: RuntimeError) -> Revert:
+        match = _REVERT.search(str(fault))
+        return decode_revert(bytes.fromhex(match[2])) if match else Revert(str(fault))
