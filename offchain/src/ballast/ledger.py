@@ -1,7 +1,7 @@
 """Every balance of the protocol, rebuilt from events alone.
 
-The ledger is the shared root of the keeper's mirror and of reconciliation. It knows nothing but events: comparing it with
-storage, token balances and the invariants is `ballast.reconcile`'s work.
+The ledger is the shared root of the keeper's mirror and of reconciliation. It knows nothing but events: comparing it
+with storage, token balances and the invariants is `ballast.reconcile`'s work.
 All amounts are exact integers in the contracts' units: cash, quote and value in wad, collateral in token units.
 """
 

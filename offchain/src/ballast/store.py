@@ -140,7 +140,9 @@ class Store:
             " WHERE state = 'pending' AND sender = ? ORDER BY nonce",
             (sender,),
         ).fetchall()
-        return [PendingTransaction(n, purpose, who, tuple(hashes.split()), block) for n, purpose, who, hashes, block in rows]
+        return [
+            PendingTransaction(n, purpose, who, tuple(hashes.split()), block) for n, purpose, who, hashes, block in rows
+        ]
 
     def settle_transaction(self, nonce: int, state: str) -> None:
         self._db.execute("UPDATE transactions SET state = ? WHERE nonce = ?", (state, nonce))

@@ -86,7 +86,7 @@ def encode_call(abi: Abi, function: str, arguments: Sequence[Any]) -> bytes:
 
 
 def encode_constructor(abi: Abi, arguments: Sequence[Any]) -> bytes:
-    inputs = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
+    inputs: Sequence[Any] = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
     if len(inputs) != len(arguments):
         raise NoSuchEntry(f"the constructor takes {len(inputs)} arguments, {len(arguments)} were given")
     return encode_arguments(inputs, arguments)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import requests
+from eth_typing import HexStr
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound
@@ -62,7 +63,7 @@ class Connection:
             return None
 
     def timestamp(self, block: BlockRef) -> int:
-        return int(self.ask(lambda: self.web3.eth.get_block(block.hash))["timestamp"])
+        return int(self.ask(lambda: self.web3.eth.get_block(HexStr(block.hash)))["timestamp"])
 
     @staticmethod
     def _reference(block: Any) -> BlockRef:

@@ -6,6 +6,7 @@ A deployment file (`deployments/<network>.json`) names the addresses; ABIs ship 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
-from web3.contract import Contract
-from web3.exceptions import BadFunctionCallOutput, ContractCustomError, ContractLogicError
 
+from ballast.chain.codec import decode_arguments, decode_result, encode_call, selector_of
 from ballast.chain.connection import Connection
 from ballast.errors import ChainError, ConfigurationError
 from ballast.store import BlockRef
+
+# Contract, function and arguments of one view.
+ViewCall = tuple[str, str, Sequence[Any]]
+LARGEST_BATCH = 200
 
 
 @cache
@@ -37,11 +41,21 @@ def load_abi(name: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Addresses of one deployed system, by contract name, and the block its first contract was made in."""
+    """One deployed system, as its deployment file tells.
+
+    Attributes:
+        addresses: By contract name.
+        block: The block its first contract was made in: no event is older.
+        underlyings: Names by underlying id; assets: symbols by asset id.
+        rows: Names of the risk book's scenario rows, in order.
+    """
 
     chain_id: int
     addresses: dict[str, str]
     block: int
+    underlyings: dict[int, str]
+    assets: dict[int, str]
+    rows: tuple[str, ...]
 
     @classmethod
     def load(cls, path: Path | str) -> Deployment:
@@ -52,12 +66,29 @@ class Deployment:
         """
         try:
             data = json.loads(Path(path).read_text())
-            addresses = {name: entry["address"] for name, entry in data["contracts"].items()}
-            return cls(int(data["chain_id"]), addresses, int(data["block"]))
+            return cls(
+                int(data["chain_id"]),
+                {name: entry["address"] for name, entry in data["contracts"].items()},
+                int(data["block"]),
+                {int(key): name for key, name in data["underlyings"].items()},
+                {int(key): name for key, name in data["assets"].items()},
+                tuple(data["scenario_rows"]),
+            )
         except FileNotFoundError:
             raise ConfigurationError(f"{path}: no such file; `./dev deploy` writes one, or set --deployment") from None
-        except (KeyError, TypeError, ValueError) as fault:
+        except (AttributeError, KeyError, TypeError, ValueError) as fault:
             raise ConfigurationError(f"{path}: not a deployment file ({fault!r})") from None
+
+    def row_name(self, row: int) -> str:
+        return self.rows[row] if row < len(self.rows) else f"row {row}"
+
+
+@dataclass(frozen=True)
+class ContractCall:
+    """What a transaction says to whom."""
+
+    to: str
+    data: bytes
 
 
 class System:
@@ -75,70 +106,122 @@ class System:
         self.connection = connection
         self.deployment = deployment
 
-    def contract(self, name: str) -> Contract:
-        """The contract of that name in the deployment."""
+    def address(self, name: str) -> str:
+        """The address of the contract of that name.
+
+        Raises:
+            ConfigurationError: The deployment holds none.
+        """
         try:
-            address = self.deployment.addresses[name]
+            return self.deployment.addresses[name]
         except KeyError:
             raise ConfigurationError(f"the deployment holds no contract named {name}") from None
-        return self.connection.web3.eth.contract(address=address, abi=load_abi(name))  # type: ignore[arg-type]
+
+    def call(self, contract: str, function: str, *arguments: Any) -> ContractCall:
+        """A state-changing call, for the transaction lane."""
+        return ContractCall(self.address(contract), encode_call(load_abi(contract), function, arguments))
 
     def read(self, contract: str, function: str, *arguments: Any, block: BlockRef | None = None) -> Any:
-        """One view, pinned to `block` by hash where given.
+        """One view, pinned to `block` by hash where given; structs come back as records with named fields.
 
         Raises:
             ChainError: The call reverted or returned nothing usable; the caller learns it, never a default.
         """
-        call = getattr(self.contract(contract).functions, function)(*arguments)
-        identifier: Any = block.hash if block else "latest"
-        try:
-            return self.connection.ask(lambda: call.call(block_identifier=identifier))
-        except (ContractLogicError, ContractCustomError, BadFunctionCallOutput, DecodingError) as fault:
-            raise ChainError(f"{contract}.{function} failed: {describe_revert(fault)}") from fault
+        answer = self.read_many([(contract, function, arguments)], block)[0]
+        if isinstance(answer, ChainError):
+            raise answer
+        return answer
+
+    def read_all(self, calls: Sequence[ViewCall], block: BlockRef | None = None) -> list[Any]:
+        """As `read_many`, but the first failure is raised."""
+        answers = self.read_many(calls, block)
+        for answer in answers:
+            if isinstance(answer, ChainError):
+                raise answer
+        return answers
+
+    def read_many(self, calls: Sequence[ViewCall], block: BlockRef | None = None) -> list[Any]:
+        """Many views in one round trip, all at the same block.
+
+        Returns:
+            One a call, in order: the decoded result, or the `ChainError` of a call that failed.
+
+        Raises:
+            ChainUnreachable: The node did not answer.
+        """
+        pinned: Any = {"blockHash": block.hash} if block else "latest"
+        requests = [
+            (
+                "eth_call",
+                [
+                    {
+                        "to": self.deployment.addresses[name],
+                        "data": _hex(encode_call(load_abi(name), function, arguments)),
+                    },
+                    pinned,
+                ],
+            )
+            for name, function, arguments in calls
+        ]
+        answers: list[Any] = []
+        for start in range(0, len(requests), LARGEST_BATCH):
+            answers += self._send(requests[start : start + LARGEST_BATCH])
+        return [_decode(call, answer) for call, answer in zip(calls, answers, strict=True)]
+
+    def _send(self, requests: list[Any]) -> list[Any]:
+        provider: Any = self.connection.web3.provider
+        answers = self.connection.ask(lambda: provider.make_batch_request(requests))
+        if not isinstance(answers, list) or len(answers) != len(requests):
+            raise ChainError("the node does not answer batches of requests")
+        return answers
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _decode(call: ViewCall, answer: Any) -> Any:
+    contract, function, arguments = call
+    what = f"{contract}.{function}"
+    if "error" in answer:
+        return ChainError(f"{what} failed: {describe_error(answer['error'])}")
+    data = bytes.fromhex(answer["result"].removeprefix("0x"))
+    try:
+        return decode_result(load_abi(contract), function, len(arguments), data)
+    except DecodingError as fault:
+        return ChainError(f"{what} answered {len(data)} bytes that do not decode ({fault})")
 
 
 @cache
-def _error_signatures() -> dict[str, str]:
-    from eth_utils import keccak
-
-    found: dict[str, str] = {}
+def _errors() -> dict[bytes, Any]:
     folder = resources.files("ballast.chain") / "abi"
-    for file in folder.iterdir():
-        for entry in json.loads(file.read_text()):
-            if entry["type"] == "error":
-                signature = f"{entry['name']}({','.join(_canonical(item) for item in entry['inputs'])})"
-                found["0x" + keccak(text=signature)[:4].hex()] = signature
-    return found
+    entries = [entry for file in folder.iterdir() for entry in json.loads(file.read_text())]
+    return {selector_of(entry): entry for entry in entries if entry["type"] == "error"}
 
 
-def _canonical(item: dict[str, Any]) -> str:
-    if item["type"].startswith("tuple"):
-        return "(" + ",".join(_canonical(part) for part in item["components"]) + ")" + item["type"][5:]
-    return item["type"]
+def describe_error(error: Any) -> str:
+    """The typed error in a JSON-RPC error's data, with its values, or what the node said."""
+    data = error.get("data") if isinstance(error, dict) else None
+    if isinstance(data, str) and data.startswith("0x"):
+        return describe_data(bytes.fromhex(data[2:])) or str(error.get("message", error))
+    return str(error.get("message", error)) if isinstance(error, dict) else str(error)
+
+
+def describe_data(data: bytes) -> str | None:
+    """The typed error that revert data carry, with its values; None where no contract of ours has it."""
+    entry = _errors().get(data[:4])
+    if entry is None:
+        return None
+    try:
+        values = decode_arguments(entry["inputs"], data[4:])
+    except DecodingError:
+        return str(entry["name"])
+    return f"{entry['name']}{values!r}"
 
 
 def describe_revert(fault: Exception) -> str:
-    """The typed error a revert carries, with its values, or what the node said of it."""
-    from eth_abi import decode
-
+    """The typed error that a web3 exception carries, with its values, or what the node said of it."""
     data = getattr(fault, "data", None)
-    if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
-        signature = _error_signatures().get(data[:10])
-        if signature is not None:
-            name, _, kinds = signature.partition("(")
-            try:
-                values = decode(_split_types(kinds[:-1]), bytes.fromhex(data[10:]))
-            except DecodingError:
-                values = ()
-            return f"{name}({', '.join(str(value) for value in values)})"
+    if isinstance(data, str) and data.startswith("0x"):
+        return describe_data(bytes.fromhex(data[2:])) or str(fault)
     return str(fault)
-
-
-def _split_types(kinds: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(kinds):
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append(kinds[start:position])
-            start = position + 1
-    return parts + [kinds[start:]] if kinds else []

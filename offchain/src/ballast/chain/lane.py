@@ -12,11 +12,10 @@ from typing import Any
 
 import structlog
 from eth_account.signers.local import LocalAccount
-from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 
 from ballast.chain.connection import Connection
-from ballast.chain.contracts import describe_revert
+from ballast.chain.contracts import ContractCall, describe_revert
 from ballast.errors import TransactionFailed
 from ballast.store import BlockRef, PendingTransaction, Store
 
@@ -77,7 +76,7 @@ class TransactionLane:
         """What is under way: a purpose in this set must not be submitted again."""
         return {pending.purpose for pending in self._store.pending_transactions(self.address)}
 
-    def submit(self, purpose: str, call: ContractFunction, block: int) -> str:
+    def submit(self, purpose: str, call: ContractCall, block: int) -> str:
         """Simulates, records and sends. Returns the transaction's hash.
 
         Args:
@@ -86,19 +85,20 @@ class TransactionLane:
 
         Raises:
             TransactionFailed: The simulation reverted; nothing was sent and no nonce used.
-            ChainUnreachable: The node did not answer. Where that was after signing, `collect` finds out what became of it.
+            ChainUnreachable: The node did not answer. Was that after signing, `collect` finds out what became
+                of the transaction.
         """
         gas = self._simulate(purpose, call)
-        body = call.build_transaction(
-            {
-                "from": self.address,
-                "nonce": self._next_nonce(),
-                "gas": gas * self._settings.gas_margin // 100,
-                "chainId": self._connection.chain_id,
-                **self._fees(),
-            }  # type: ignore[typeddict-item]
-        )
-        return self._sign_and_send(dict(body), purpose, (), block)
+        body = {
+            "to": call.to,
+            "data": call.data,
+            "value": 0,
+            "nonce": self._next_nonce(),
+            "gas": gas * self._settings.gas_margin // 100,
+            "chainId": self._connection.chain_id,
+            **self._fees(),
+        }
+        return self._sign_and_send(body, purpose, (), block)
 
     def collect(self, head: BlockRef) -> list[Outcome]:
         """Outcomes of transactions mined since, replacements sent where one is stuck."""
@@ -116,9 +116,10 @@ class TransactionLane:
                 self._replace(pending, head)
         return outcomes
 
-    def _simulate(self, purpose: str, call: ContractFunction) -> int:
+    def _simulate(self, purpose: str, call: ContractCall) -> int:
         try:
-            return self._connection.ask(lambda: call.estimate_gas({"from": self._account.address}))
+            request: Any = {"from": self.address, "to": call.to, "data": call.data}
+            return self._connection.ask(lambda: self._connection.web3.eth.estimate_gas(request))
         except (ContractLogicError, ContractCustomError) as fault:
             raise TransactionFailed(purpose, describe_revert(fault)) from fault
         except Web3RPCError as fault:
@@ -190,7 +191,8 @@ class TransactionLane:
                 **self._fees(),
             }
         bumped = {
-            key: body[key] * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1 for key in ("maxFeePerGas", "maxPriorityFeePerGas")
+            key: body[key] * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1
+            for key in ("maxFeePerGas", "maxPriorityFeePerGas")
         }
         if bumped["maxFeePerGas"] > self._settings.highest_fee:
             log.warning("highest fee reached", purpose=pending.purpose, nonce=pending.nonce)
