@@ -4,8 +4,10 @@
 const fs = require("fs");
 const path = require("path");
 
+const NODE_MODULES = process.env.BALLAST_NODE_MODULES || path.join(__dirname, "..", "node_modules");
+
 function loadCompiler() {
-  return require(path.join(process.env.BALLAST_NODE_MODULES || path.join(__dirname, "..", "node_modules"), "solc"));
+  return require(path.join(NODE_MODULES, "solc"));
 }
 
 function option(name, fallback) {
@@ -23,10 +25,13 @@ function compileStandardJson() {
     contents.set(name, source.content);
     input.sources[name] = { urls: [name] };
   }
+  // The base path may be a copy of the checkout that leaves packages out.
+  const locate = (name) =>
+    name.startsWith("node_modules/") ? path.join(NODE_MODULES, name.slice(13)) : path.resolve(base, name);
   const readSource = (name) => {
     if (contents.has(name)) return { contents: contents.get(name) };
     try {
-      return { contents: fs.readFileSync(path.resolve(base, name), "utf8") };
+      return { contents: fs.readFileSync(locate(name), "utf8") };
     } catch (fault) {
       return { error: `${name}: ${fault.code}` };
     }
