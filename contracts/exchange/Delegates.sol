@@ -37,9 +37,7 @@ abstract contract Delegates is IExchange {
     function delegateOf(AccountId account, address delegate) external view returns (DelegateView memory) {
         Delegation memory delegation = _delegations[account][delegate];
         return DelegateView({
-            expiry: delegation.expiry,
-            dailyLossBudget: delegation.dailyLossBudget,
-            lossToday: _lossToday(delegation)
+            expiry: delegation.expiry, dailyLossBudget: delegation.dailyLossBudget, lossToday: _lossToday(delegation)
         });
     }
 

@@ -81,10 +81,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     constructor(
         address authority,
         IClearinghouse clearinghouse_
-    )
-        EIP712("Ballast Exchange", "1")
-        AccessManaged(authority)
-    {
+    ) EIP712("Ballast Exchange", "1") AccessManaged(authority) {
         clearinghouse = clearinghouse_;
     }
 
@@ -126,10 +123,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         bytes calldata context,
         bool[] calldata applied,
         uint256[2][] calldata delegateLosses
-    )
-        external
-        onlyClearinghouse
-    {
+    ) external onlyClearinghouse {
         _record(abi.decode(context, (Settlement)), applied, delegateLosses);
     }
 
@@ -154,7 +148,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     /// @inheritdoc IExchange
     /// @dev Re-entrancy: none needed, it calls only a getter of the clearinghouse.
     function advanceEpoch(AccountId account) external {
-        bool authorised = _isOwnerOrDelegate(account, msg.sender) || msg.sender == IClearinghouseAdmin(address(clearinghouse)).auctions();
+        bool authorised = _isOwnerOrDelegate(account, msg.sender)
+            || msg.sender == IClearinghouseAdmin(address(clearinghouse)).auctions();
         if (!authorised) revert NotAuthorised(account, msg.sender);
         uint32 epoch = ++_accounts[account].epoch;
         emit EpochAdvanced(account, epoch);
@@ -207,10 +202,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function _prepare(
         SignedOrder[] memory orders,
         Match[] memory matches
-    )
-        private
-        returns (Settlement memory settlement)
-    {
+    ) private returns (Settlement memory settlement) {
         uint256 distinctAccounts;
         (settlement.candidates, distinctAccounts) = _verify(orders);
         settlement.accounts = new AccountId[](distinctAccounts);
@@ -247,11 +239,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function _verifyOne(
         SignedOrder memory signed,
         AccountState memory accountState
-    )
-        private
-        view
-        returns (Candidate memory candidate)
-    {
+    ) private view returns (Candidate memory candidate) {
         Order memory order = signed.order;
         _requireSupported(order);
         candidate.account = order.account;
@@ -284,11 +272,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         bytes32 orderHash,
         NonceState memory nonceState,
         AccountState memory accountState
-    )
-        private
-        view
-        returns (DeadReason)
-    {
+    ) private view returns (DeadReason) {
         if (block.timestamp > order.expiry) return DeadReason.Expired;
         if (nonceState.cancelled || order.nonce < accountState.minNonce) return DeadReason.Cancelled;
         // A later epoch is dead too: otherwise orders signed ahead would outlive the cancel of all.
@@ -362,11 +346,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         SignedOrder[] memory orders,
         Match memory crossing,
         FeeRates memory rates
-    )
-        private
-        pure
-        returns (Fill memory fill)
-    {
+    ) private pure returns (Fill memory fill) {
         Candidate memory takerState = candidates[crossing.taker];
         Candidate memory makerState = candidates[crossing.maker];
         Order memory taker = orders[crossing.taker].order;
@@ -402,11 +382,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         uint256[] memory positions,
         uint256 accountCount,
         uint256 orderIndex
-    )
-        private
-        pure
-        returns (uint16 index, uint256 newAccountCount)
-    {
+    ) private pure returns (uint16 index, uint256 newAccountCount) {
         Candidate memory candidate = settlement.candidates[orderIndex];
         uint256 position = positions[candidate.accountRank];
         // Fits: orders with fills are indexed by uint16, and each adds at most one account.

@@ -72,12 +72,7 @@ interface IExchange {
     /// @param context As `prepare` returned it, under the same lock.
     /// @param applied For each fill whether it was applied.
     /// @param delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
-    function record(
-        bytes calldata context,
-        bool[] calldata applied,
-        uint256[2][] calldata delegateLosses
-    )
-        external;
+    function record(bytes calldata context, bool[] calldata applied, uint256[2][] calldata delegateLosses) external;
 
     /// @notice Cancels one order. Owner or delegate.
     function cancel(AccountId account, uint64 nonce) external;

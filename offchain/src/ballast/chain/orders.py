@@ -148,9 +148,7 @@ def limit_order(
     return Order(instrument=instrument, size=size, limit=limit, expiry=expiry, nonce=nonce, **fields)
 
 
-def settlement(
-    orders: Sequence[SignedOrder], matches: Sequence[Match]
-) -> tuple[list[SignedOrder], list[Match]]:
+def settlement(orders: Sequence[SignedOrder], matches: Sequence[Match]) -> tuple[list[SignedOrder], list[Match]]:
     """Orders ascending by (account, nonce), as the exchange wants them, and the matches pointing to them there.
 
     Raises:
