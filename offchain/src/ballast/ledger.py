@@ -67,6 +67,7 @@ class Ledger:
         self.fees_charged = 0
         self.fees_distributed = 0
         self.net_deposits: dict[int, int] = defaultdict(int)
+        self.moved_to_cash: dict[int, int] = defaultdict(int)
         self.cumulative_funding: dict[int, int] = defaultdict(int)
         self._handlers: dict[str, Callable[[dict[str, Any]], Iterable[int]]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
@@ -153,6 +154,7 @@ class Ledger:
 
     def _on_Realised(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_position(a["account"], a["instrument"], 0, -a["value"])
+        self.moved_to_cash[a["instrument"]] += a["value"]
         self._change_cash(a["account"], a["value"])
         return (a["account"],)
 
@@ -166,6 +168,7 @@ class Ledger:
 
     def _on_PositionClosed(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_position(a["account"], a["instrument"], 0, -a["quoteToCash"])
+        self.moved_to_cash[a["instrument"]] += a["quoteToCash"]
         self._change_cash(a["account"], a["quoteToCash"])
         return (a["account"],)
 
