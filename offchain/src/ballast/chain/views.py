@@ -103,11 +103,9 @@ def instrument_label(system: System, instrument: int) -> str:
 
 def report_account(system: System, account: int, block: BlockRef) -> AccountReport:
     """Reads and explains one account at a block."""
-    view, portfolio = system.read_all(
-        [("Clearinghouse", "accountOf", [account]), ("Clearinghouse", "portfolioOf", [account])], block
-    )
-    quotes, settlement_usd = system.read("OracleHub", "quotesOf", underlyings_of(portfolio), block=block)
-    reasons = system.read("MarginEngine", "explain", portfolio, quotes, settlement_usd, block=block)
+    report = system.read("Lens", "reportOf", account, block=block)
+    view, portfolio, reasons = report.account, report.portfolio, report.explanation
+    quotes, _ = system.read("OracleHub", "quotesOf", underlyings_of(portfolio), block=block)
     index_of = {quote.underlying: quote.index for quote in quotes}
     holdings = [
         Holding(
