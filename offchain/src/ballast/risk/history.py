@@ -12,6 +12,7 @@ import gzip
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
 from typing import Any
@@ -19,13 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ballast.errors import BallastError
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 BAR_COLUMNS = ("open_time", "open", "high", "low", "close")
+HISTORY_COLUMNS = ("time", "BTC", "ETH", "LINK", "USDT", "BTC_basis", "ETH_basis")
+HOUR = 3600
 
 
-class HistoryError(Exception):
+class HistoryError(BallastError):
     """Price history is missing or is not what it claims to be."""
 
 
@@ -117,9 +122,105 @@ class Crisis:
         return int(self.open_time[-1]) + self.bar_seconds
 
 
+@dataclass(frozen=True)
+class HourlyHistory:
+    """Prices of several symbols on one regular hourly clock.
+
+    ``time`` is UTC epoch seconds of the price (a bar's end), one entry an hour; ``closes`` has a row an hour and a
+    column a symbol, NaN where nothing is known. ``basis`` maps a symbol to its perpetual's price ÷ spot − 1, likewise.
+
+    Raises:
+        HistoryError: the clock is not hourly, or the arrays do not fit it.
+    """
+
+    symbols: tuple[str, ...]
+    time: IntArray
+    closes: FloatArray
+    basis: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        if len(self.time) < 2 or np.any(np.diff(self.time) != HOUR):
+            raise HistoryError("hourly history: the clock is not one hour a step")
+        shapes = [self.closes.shape] + [(len(basis), len(self.symbols)) for basis in self.basis.values()]
+        if any(shape != (len(self.time), len(self.symbols)) for shape in shapes):
+            raise HistoryError(f"hourly history: {len(self.time)} hours, arrays of {shapes}")
+        if np.any(self.closes <= 0):
+            raise HistoryError("hourly history: a price is not positive")
+
+    def until(self, time: int) -> HourlyHistory:
+        """The part up to ``time`` (UTC epoch seconds, included)."""
+        kept = self.time <= time
+        return HourlyHistory(
+            self.symbols, self.time[kept], self.closes[kept], {s: b[kept] for s, b in self.basis.items()}
+        )
+
+
+def load_history() -> HourlyHistory:
+    """The hourly history that ships with the package: what the first risk book was built from."""
+    return parse_history(_package_data("history/hourly_closes.csv.gz"))
+
+
+def parse_history(packed: bytes) -> HourlyHistory:
+    """Hourly history from a gzipped CSV of ``HISTORY_COLUMNS``; hours that are missing become NaN.
+
+    Raises:
+        MalformedBars: other columns, or times that do not ascend.
+    """
+    times, columns = read_columns(packed, HISTORY_COLUMNS)
+    if np.any(np.diff(times) <= 0) or np.any(times % HOUR):
+        raise MalformedBars("hourly history", "times are not ascending whole hours")
+    clock = np.arange(times[0], times[-1] + 1, HOUR)
+    hours = (times - times[0]) // HOUR
+    names = HISTORY_COLUMNS[1:]
+    regular = {name: _spread(hours, column, len(clock)) for name, column in zip(names, columns, strict=True)}
+    symbols = tuple(name for name in regular if not name.endswith("_basis"))
+    basis = {name.removesuffix("_basis"): column for name, column in regular.items() if name.endswith("_basis")}
+    return HourlyHistory(symbols, clock, np.stack([regular[s] for s in symbols], axis=1), basis)
+
+
+def _spread(hours: IntArray, column: FloatArray, length: int) -> FloatArray:
+    regular = np.full(length, np.nan)
+    regular[hours] = column
+    return regular
+
+
+def epoch(moment: str) -> int:
+    """UTC epoch seconds of an ISO date or time."""
+    return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
+
+
+@dataclass(frozen=True)
+class CrisisWindow:
+    """What a crisis window covers: bars that open in [``start``, ``end``), UTC epoch seconds."""
+
+    name: str
+    title: str
+    source: str
+    bar_seconds: int
+    symbols: tuple[str, ...]
+    start: int
+    end: int
+
+
+def crisis_windows() -> list[CrisisWindow]:
+    """The crisis windows that ship with the package, in order of time."""
+    return [
+        CrisisWindow(
+            name=row["name"],
+            title=row["title"],
+            source=row["source"],
+            bar_seconds=int(row["bar_seconds"]),
+            symbols=tuple(row["symbols"].split()),
+            start=epoch(row["start"]),
+            end=epoch(row["end"]),
+        )
+        for row in csv.DictReader(io.StringIO(_package_data("crises/index.csv").decode()))
+    ]
+
+
 def crisis_names() -> list[str]:
     """Names of the crisis windows that ship with the package, in order of time."""
-    return sorted(row["name"] for row in _crisis_index())
+    return [window.name for window in crisis_windows()]
 
 
 def load_crisis(name: str) -> Crisis:
@@ -129,11 +230,10 @@ def load_crisis(name: str) -> Crisis:
         UnknownCrisis: no such window ships with the package.
         MalformedBars: the shipped file was damaged.
     """
-    for row in _crisis_index():
-        if row["name"] == name:
-            bar_seconds = int(row["bar_seconds"])
-            bars = {symbol: _read_bars(name, symbol, bar_seconds) for symbol in row["symbols"].split()}
-            return Crisis(name, row["title"], row["source"], bar_seconds, bars)
+    for window in crisis_windows():
+        if window.name == name:
+            bars = {symbol: _read_bars(name, symbol, window.bar_seconds) for symbol in window.symbols}
+            return Crisis(name, window.title, window.source, window.bar_seconds, bars)
     raise UnknownCrisis(name, crisis_names())
 
 
@@ -145,6 +245,7 @@ def _read_bars(crisis: str, symbol: str, bar_seconds: int) -> Bars:
 
 def read_columns(packed: bytes, expected: tuple[str, ...]) -> tuple[IntArray, list[FloatArray]]:
     """Times and price columns of a gzipped CSV whose header is ``expected``, the first column being whole seconds.
+    Unknown values are written ``nan``.
 
     Raises:
         MalformedBars: another header than expected.
@@ -155,10 +256,6 @@ def read_columns(packed: bytes, expected: tuple[str, ...]) -> tuple[IntArray, li
         raise MalformedBars("extract", f"columns {header}, expected {expected}")
     table: NDArray[Any] = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, ndmin=2)
     return table[:, 0].astype(np.int64), [np.ascontiguousarray(column) for column in table[:, 1:].T]
-
-
-def _crisis_index() -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(_package_data("crises/index.csv").decode())))
 
 
 def _package_data(path: str) -> bytes:

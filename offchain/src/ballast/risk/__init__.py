@@ -1,0 +1,1 @@
+"""Risk: scenario books, the margin engine's twin, history, stress."""
