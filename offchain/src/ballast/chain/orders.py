@@ -94,7 +94,7 @@ class Order:
     expiry: int
     nonce: int
     group: int = 0
-    maxFee: int = MAX_FEE_RATE  # noqa: N815  the name that is signed
+    maxFee: int = MAX_FEE_RATE
     trigger: int = 0
     epoch: int = 0
 

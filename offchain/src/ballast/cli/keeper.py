@@ -1,0 +1,186 @@
+"""`ballast keeper`: run one, or look at what it did."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import structlog
+from rich.table import Table
+
+from ballast.chain.contracts import System
+from ballast.chain.lane import LaneSettings, TransactionLane
+from ballast.cli.account import AccountParameter
+from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json, reported
+from ballast.errors import ConfigurationError
+from ballast.keeper.decide import Policy, Snapshot
+from ballast.keeper.metrics import Metrics
+from ballast.keeper.publisher import FilePrices, QuorumPublisher
+from ballast.keeper.runner import Keeper, stop_on_signals
+from ballast.keeper.scanner import FloatScanner
+from ballast.settings import Settings
+from ballast.store import Store
+
+
+class WadParameter(click.ParamType):
+    """A decimal number of value units."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        whole, _, rest = str(value).partition(".")
+        try:
+            return int(whole or 0) * WAD + int(rest.ljust(18, "0") or 0)
+        except ValueError:
+            self.fail(f"{value!r} is not an amount", param, ctx)
+
+
+@click.group()
+def keeper() -> None:
+    """Run a keeper, or look at what it did."""
+
+
+@keeper.command()
+@click.option(
+    "--bidder", type=AccountParameter(), help="Account that bids and receives bounties; default: none, only starts."
+)
+@click.option("--least-profit", type=WadParameter(), default="5", show_default=True, help="Of a bid after costs, USDC.")
+@click.option("--transaction-cost", type=WadParameter(), default="0.5", show_default=True, help="Of a bid, USDC.")
+@click.option("--hedge-cost", type=float, default=0.001, show_default=True, help="Part of the value taken on.")
+@click.option(
+    "--margin-of-error", type=float, default=0.02, show_default=True, help="Health read on chain below 1 + this."
+)
+@click.option("--publish-from", type=click.Path(path_type=Path), help="JSON file of prices to sign as a quorum signer.")
+@click.option("--reports", type=click.Path(path_type=Path), help="Folder where quorum signers leave their reports.")
+@click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
+@click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
+@click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
+@click.option("--watch-only", is_flag=True, help="Send nothing and need no key: print what would be done.")
+@click.option("--once", is_flag=True, help="Handle the newest block and stop.")
+@chain_options
+@json_option
+@reported
+def run(system: System, database: Path | None, once: bool, as_json: bool, **options: Any) -> None:
+    """Watch every account; start auctions, bid, keep clocks running, publish prices.
+
+    The key comes from BALLAST_KEYSTORE and BALLAST_PASSWORD_FILE. Stops on SIGTERM after the step under way; what it must
+    remember lies in the database, so that it may be killed at any time.
+
+    \b
+    Examples:
+      ballast keeper run --bidder 0x7099…79C8/1 --least-profit 20
+      ballast keeper run --watch-only --once --json
+    """
+    configure_logging(as_json)
+    settings = Settings()
+    path = database or settings.database
+    with exclusive(path):
+        store = Store(path)
+        if not store.bind(system.deployment.chain_id, system.address("Clearinghouse")):
+            raise ConfigurationError(f"{path} belongs to another deployment; set --database to a new file")
+        runner = build(system, store, settings, options)
+        stop = stop_on_signals()
+        if once:
+            report(runner.step(system.connection.head()), as_json)
+        else:
+            runner.run(stop, options["poll"])
+        store.close()
+
+
+def build(system: System, store: Store, settings: Settings, options: dict[str, Any]) -> Keeper:
+    account = None if options["watch_only"] else settings.account()
+    metrics = Metrics()
+    if options["metrics_port"]:
+        metrics.serve(options["metrics_port"])
+    publisher = None
+    if options["publish_from"]:
+        if account is None or options["reports"] is None:
+            raise ConfigurationError("--publish-from needs a key and --reports")
+        publisher = QuorumPublisher(system, account, FilePrices(options["publish_from"]), options["reports"])
+    policy = Policy(
+        bidder=options["bidder"],
+        least_profit=options["least_profit"],
+        transaction_cost=options["transaction_cost"],
+        hedge_cost=int(options["hedge_cost"] * WAD),
+        related=frozenset({int(account.address, 16)}) if account else frozenset(),
+    )
+    lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
+    scanner = FloatScanner(system, options["margin_of_error"])
+    return Keeper(system, store, scanner, policy, lane, publisher, metrics)
+
+
+def configure_logging(as_json: bool) -> None:
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), renderer],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@contextmanager
+def exclusive(database: Path) -> Iterator[IO[str]]:
+    """One keeper a database: two would share a nonce.
+
+    Raises:
+        ConfigurationError: Another process holds it.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_suffix(".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(f"another keeper runs on {database}; give this one its own --database") from None
+        yield handle
+
+
+def report(snapshot: Snapshot, as_json: bool) -> None:
+    liquidatable = [health for health in snapshot.accounts.values() if health.liquidatable]
+    if as_json:
+        print_json(
+            {
+                "block": snapshot.block,
+                "confirmed": len(snapshot.accounts),
+                "unknown": [hex(account) for account in sorted(snapshot.unknown)],
+                "liquidatable": [hex(health.account) for health in liquidatable],
+                "auctions": [hex(account) for account in sorted(snapshot.auctions)],
+            }
+        )
+        return
+    table = Table("account", "equity", "maintenance margin", title=f"Liquidatable at block {snapshot.block}")
+    for health in liquidatable:
+        table.add_row(account_label(health.account), money(health.equity), money(health.maintenance))
+    console.print(table)
+    if snapshot.unknown:
+        console.print(f"[red]{len(snapshot.unknown)} accounts could not be read[/red]")
+
+
+@keeper.command()
+@click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
+@click.option("--last", type=int, default=20, show_default=True, help="Actions to show.")
+@json_option
+@reported
+def status(database: Path | None, last: int, as_json: bool) -> None:
+    """What a keeper saw and did last, from its database; it may be running meanwhile."""
+    path = database or Settings().database
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: no such database; no keeper has run with it")
+    store = Store(path)
+    head = store.head()
+    actions = store.actions(last)
+    if as_json:
+        names = ("block", "kind", "account", "outcome", "detail")
+        rows = [dict(zip(names, action, strict=True)) for action in actions]
+        print_json({"block": head.number if head else None, "watched": len(store.accounts()), "actions": rows})
+        return
+    console.print(f"block {head.number if head else '–'}, {len(store.accounts()):,} accounts watched")
+    table = Table("block", "act", "account", "outcome", "detail")
+    for block, kind, account, outcome, detail in actions:
+        table.add_row(str(block), kind, account_label(int(account, 16)), outcome, detail)
+    console.print(table)
