@@ -82,7 +82,8 @@ def print_summary(console: Console, summary: Summary) -> None:
         "bad debt": f"{summary.bad_debt:,.2f} USDC",
         "insurance used": f"{summary.insurance_used:,.2f} USDC",
         "worst health seen": f"{summary.worst_health:.3f}",
-        "breach to bid, blocks": f"median {summary.breach_to_bid_blocks_p50:.0f}, 95 % {summary.breach_to_bid_blocks_p95:.0f}",
+        "blocks from breach to bid": f"median {summary.breach_to_bid_blocks_p50:.0f}, "
+        f"95 % {summary.breach_to_bid_blocks_p95:.0f}",
         "margin saved by one portfolio": f"{summary.margin_saved_vs_isolated:.1%} against isolated positions",
         "auctions started": ", ".join(f"{name} {count}" for name, count in summary.keeper_starts.items()) or "none",
         "bids won": ", ".join(f"{name} {count}" for name, count in summary.keeper_bids.items()) or "none",

@@ -70,8 +70,8 @@ def keeper() -> None:
 def run(system: System, database: Path | None, once: bool, as_json: bool, **options: Any) -> None:
     """Watch every account; start auctions, bid, keep clocks running, publish prices.
 
-    The key comes from BALLAST_KEYSTORE and BALLAST_PASSWORD_FILE. Stops on SIGTERM after the step under way; what it must
-    remember lies in the database, so that it may be killed at any time.
+    The key comes from BALLAST_KEYSTORE and BALLAST_PASSWORD_FILE. Stops on SIGTERM after the step under way; what it
+    must remember lies in the database, so that it may be killed at any time.
 
     \b
     Examples:
