@@ -3,23 +3,68 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 
+/// @notice A holder's wish to redeem.
+/// @param shares Not yet redeemed; they cannot be transferred until `lapsesAt`.
+/// @param readyAt From this second on they can be redeemed,
+/// @param lapsesAt and until this one.
+struct RedemptionRequest {
+    uint128 shares;
+    uint40 readyAt;
+    uint40 lapsesAt;
+}
+
 /// @title The insurance fund: ERC-4626 shares over the fund's own cash account in the clearinghouse
-/// @notice Its assets are the settlement token; the tokens themselves lie in the clearinghouse.
+/// @notice Its assets are the settlement token; the tokens themselves lie in the clearinghouse. Shares are redeemed in two
+///         steps, a request and, a cooldown later and inside a window, the redemption: nobody leaves before a loss that he
+///         sees coming, nor keeps a standing request to do so.
 interface IInsuranceFund {
     event Drawn(AccountId indexed to, uint256 requested, uint256 paid);
-    event OutflowLimitSet(uint256 hourlyFraction);
+    event OutflowLimitSet(uint32 hourlyFraction);
+    event CooldownSet(uint32 cooldown);
+    event AuctionsConnected(address auctions);
+    event RedemptionRequested(address indexed holder, uint256 shares, uint40 readyAt, uint40 lapsesAt);
 
     error NotAuctions(address caller);
+    error AlreadyConnected();
+    /// @dev `until` 0: nothing was requested, or the request has lapsed.
     error RedemptionCoolingDown(address holder, uint40 until);
     error RedemptionWhileShortfallOpen(uint256 openShortfall);
+    error SharesAwaitRedemption(address holder, uint256 shares);
+    error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);
 
     /// @notice Auctions only. Pays up to `amount` to `to`, limited by what the fund has and by its outflow limit.
     /// @return paid Wad.
     function draw(AccountId to, uint256 amount) external returns (uint256 paid);
 
+    /// @notice Asks to redeem `shares` of the caller after the cooldown. Replaces an earlier request; 0 withdraws it.
+    function requestRedemption(uint256 shares) external;
+
+    /// @notice Once: the auctions that may draw.
+    function connect(address auctions) external;
+
+    /// @notice Of what the fund would hold had it paid nothing lately, what it pays out at once; what was paid is forgotten
+    ///         over an hour. 1e9 is one, within [1 %, 100 %]. Restricted.
+    function setOutflowLimit(uint32 hourlyFraction) external;
+
+    /// @notice Seconds from request to redemption, within [1, 30] days, for later requests. Restricted.
+    function setCooldown(uint32 cooldown) external;
+
     /// @notice What `draw` could pay now, wad.
     function available() external view returns (uint256);
 
+    /// @notice The fund's cash, wad.
+    function reserves() external view returns (uint256);
+
     /// @notice The account that holds the fund's cash.
     function account() external view returns (AccountId);
+
+    function redemptionRequestOf(address holder) external view returns (RedemptionRequest memory);
+
+    /// @return hourlyFraction 1e9 is one.
+    /// @return paidLately What counts as paid within the hour now, wad.
+    function outflowLimit() external view returns (uint32 hourlyFraction, uint256 paidLately);
+
+    function cooldown() external view returns (uint32);
+
+    function auctions() external view returns (address);
 }
