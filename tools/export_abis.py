@@ -19,6 +19,9 @@ EXPORTED = (
     "QuorumFeed",
 )
 
+# One address that answers to more than one compiled contract.
+JOINED = {"Clearinghouse": ("ClearinghouseAdmin",)}
+
 
 def slim(entry: dict) -> dict:
     """Without the compiler's internal types, which no reader needs."""
@@ -37,7 +40,8 @@ def main() -> None:
     for name in EXPORTED:
         if name not in contracts:
             continue
-        text = "[\n" + ",\n".join(json.dumps(slim(entry)) for entry in contracts[name]["abi"]) + "\n]\n"
+        lines = [json.dumps(slim(entry)) for part in (name, *JOINED.get(name, ())) for entry in contracts[part]["abi"]]
+        text = "[\n" + ",\n".join(dict.fromkeys(line for line in lines if '"constructor"' not in line)) + "\n]\n"
         file = TARGET / f"{name}.json"
         if not file.is_file() or file.read_text() != text:
             file.write_text(text)

@@ -30,7 +30,18 @@ def health(account, **changes):
 RICH = health(
     BIDDER, equity=10**6 * WAD, new_risk_equity=10**6 * WAD, initial=0, maintenance=0, instruments=frozenset()
 )
-AUCTION = AuctionState(SICK, 4, False, WAD // 10, 0, 0, WAD // 2, observed_at=1_000)
+AUCTION = AuctionState(
+    account=SICK,
+    auction_id=4,
+    insolvent=False,
+    discount=WAD // 10,
+    premium_rate=0,
+    proceeds=0,
+    price=810 * WAD,
+    min_fraction=WAD // 10,
+    max_fraction=WAD // 2,
+    observed_at=1_000,
+)
 POLICY = Policy(bidder=BIDDER)
 
 
@@ -129,7 +140,7 @@ def test_bid__own_account__never():
 
 
 def test_bid__insolvent_auction__counts_the_premium():
-    insolvent = replace(AUCTION, insolvent=True, premium_rate=WAD // 4, max_fraction=WAD)
+    insolvent = replace(AUCTION, insolvent=True, premium_rate=WAD // 4, price=-350 * WAD, max_fraction=WAD)
     seen = snapshot(RICH, health(SICK, equity=-100 * WAD, in_liquidation=True), auctions=[insolvent])
     (bid,) = intents(seen, POLICY)
 
@@ -138,7 +149,7 @@ def test_bid__insolvent_auction__counts_the_premium():
 
 
 def test_bids__two_auctions__one_bid_the_better():
-    better = replace(AUCTION, account=OTHER, discount=2 * WAD // 10)
+    better = replace(AUCTION, account=OTHER, price=720 * WAD)
     sick = [health(account, in_liquidation=True) for account in (SICK, OTHER)]
     found = intents(snapshot(RICH, *sick, auctions=[AUCTION, better]), POLICY)
 

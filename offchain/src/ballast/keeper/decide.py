@@ -62,6 +62,8 @@ class AuctionState:
     discount: int
     premium_rate: int
     proceeds: int
+    price: int
+    min_fraction: int
     max_fraction: int
     observed_at: int
 
@@ -166,7 +168,7 @@ def _bid(auction: AuctionState, health: AccountHealth, bidder: AccountHealth, po
         return None
     gain = _gain_whole(auction, health)
     fraction = min(auction.max_fraction, _affordable(gain, health, bidder, policy))
-    least = min(auction.max_fraction, WAD // 10)
+    least = auction.min_fraction
     profit = fraction * (gain - policy.hedge_cost * health.gross // WAD) // WAD - policy.transaction_cost
     if fraction < least or fraction == 0 or profit < policy.least_profit:
         return None
@@ -188,11 +190,8 @@ def _fits(health: AccountHealth, bidder: AccountHealth) -> bool:
 
 
 def _gain_whole(auction: AuctionState, health: AccountHealth) -> int:
-    """What the whole account would earn its taker before costs: the discount, or the premium."""
-    for_sale = health.equity - auction.proceeds
-    if auction.insolvent:
-        return auction.premium_rate * health.maintenance // WAD
-    return max(0, for_sale) * auction.discount // WAD
+    """What the whole account would earn its taker before costs; the price is negative where bidders are paid."""
+    return health.equity - auction.proceeds - auction.price
 
 
 def _affordable(gain: int, health: AccountHealth, bidder: AccountHealth, policy: Policy) -> int:

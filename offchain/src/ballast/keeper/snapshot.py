@@ -68,6 +68,8 @@ def _auctions(system: System, block: BlockRef, accounts: list[int]) -> dict[int,
             discount=view.discount,
             premium_rate=view.premiumRate,
             proceeds=view.proceeds,
+            price=view.price,
+            min_fraction=view.minFraction,
             max_fraction=view.maxFraction,
             observed_at=view.observedAt,
         )
