@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {OracleState, Quote} from "../types/Quote.sol";
+
+/// @title Quotes fixed for the length of a transaction, in transient storage (I20)
+/// @dev Two words an underlying:
+///
+///        255      200 199       192 191       96 95         0
+///       +------------+-------------+------------+------------+
+///       | zero       | state + 1   | stable (96)| index (96) |      0: not fixed
+///       +------------+-------------+------------+------------+
+///       | second (256), written in state `Wide` alone        |
+///       +----------------------------------------------------+
+library QuoteCache {
+    /// @dev keccak256("ballast.oracle.quotes") with the last two bytes zeroed: room for 2 · 256 words.
+    uint256 private constant BASE = 0x0537ba37d6664be2c999b51e682ae30a2ddadfc4d166f49aa6dd353103180000;
+    uint256 private constant PRICE_BITS = 96;
+    uint256 private constant PRICE_MASK = type(uint96).max;
+
+    function load(uint8 underlying) internal view returns (bool isFixed, Quote memory quote) {
+        uint256 slot = BASE + 2 * uint256(underlying);
+        uint256 word;
+        assembly ("memory-safe") {
+            word := tload(slot)
+        }
+        if (word == 0) return (false, quote);
+        quote.underlying = underlying;
+        quote.index = uint128(word & PRICE_MASK);
+        quote.stable = uint128((word >> PRICE_BITS) & PRICE_MASK);
+        quote.state = OracleState((word >> (2 * PRICE_BITS)) - 1);
+        if (quote.state == OracleState.Wide) {
+            assembly ("memory-safe") {
+                word := tload(add(slot, 1))
+            }
+            quote.second = uint128(word);
+        }
+        return (true, quote);
+    }
+
+    function store(Quote memory quote) internal {
+        uint256 slot = BASE + 2 * uint256(quote.underlying);
+        uint256 word =
+            ((uint256(quote.state) + 1) << (2 * PRICE_BITS)) | (uint256(quote.stable) << PRICE_BITS) | quote.index;
+        uint256 second = quote.second;
+        bool isWide = quote.state == OracleState.Wide;
+        assembly ("memory-safe") {
+            tstore(slot, word)
+            if isWide { tstore(add(slot, 1), second) }
+        }
+    }
+}
