@@ -80,9 +80,9 @@ library AuctionMath {
         int256 forSale = equityForSale(sale);
         uint256 positiveForSale = forSale > 0 ? uint256(forSale) : 0;
         if (sale.phase == Phase.Solvent) return positiveForSale.mulDiv(sale.rate, WAD);
-        uint256 base = takesWhole ? sale.maintenanceMargin : sale.maintenanceMargin - sale.fixedCharge;
-        uint256 premium = base.mulDiv(sale.rate, WAD);
-        return sale.phase == Phase.Exhausted ? FixedPointMathLib.max(premium, positiveForSale) : premium;
+        uint256 premium = (sale.maintenanceMargin - sale.fixedCharge).mulDiv(sale.rate, WAD);
+        if (sale.phase == Phase.Exhausted) premium = FixedPointMathLib.max(premium, positiveForSale);
+        return takesWhole ? premium + sale.fixedCharge.mulDiv(sale.rate, WAD) : premium;
     }
 
     /// @dev Price of the whole, wad; negative is paid to the taker.
