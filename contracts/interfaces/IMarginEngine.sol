@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
@@ -19,8 +20,8 @@ struct Charges {
 /// @notice Why a requirement is what it is.
 /// @param margin What `assess` returns for the same input.
 /// @param charges Each charge by name.
-/// @param rows The scenario rows that made `scan`, worst first: the k rows of the shortfall, or the one stress row.
-///        Where two books are blended, those of the newer.
+/// @param rows The scenario rows that made `scan`, worst first, ties to the lower row: the k rows of the shortfall, or
+///        the one stress row; none where the scan is 0. Between shortfall and an equal stress row: the shortfall. Where two books are blended, those of the newer.
 /// @param rowLosses Their losses, unweighted, wad.
 /// @param isStress Whether the scan came from a single stress row rather than the mean of historical ones.
 /// @param collateralContributions Euler contribution of each collateral leg to `maintenanceMargin`, wad.
@@ -40,6 +41,9 @@ struct Explanation {
 
 /// @title Margin of one portfolio: expected shortfall over joint scenarios, plus charges
 /// @notice A function of its arguments and of the active risk book alone: it reads no account and no oracle.
+///         Limits, beyond which it reverts with a typed error: 256 legs, quantities below 2^112, prices from 1 wei and
+///         below 2^96 (an index, stable or second price of 0 is no price), cash within 192 bits. Perps are the only
+///         instruments of this version.
 interface IMarginEngine {
     event RiskBookScheduled(address indexed pointer, uint40 activeFrom, uint40 blendedUntil);
     event ShockMultiplierSet(uint8 indexed underlying, uint256 from, uint256 target);
@@ -49,6 +53,14 @@ interface IMarginEngine {
     error InvalidRiskBook(string reason);
     error BlendInProgress(uint40 blendedUntil);
     error ShockMultiplierOutOfBounds(uint256 multiplier);
+    error NoRiskBook();
+    error AssetNotInBook(uint8 asset);
+    error UnsupportedInstrument(InstrumentId instrument);
+    error QuotesNotAscending(uint8 underlying);
+    error TooManyLegs(uint256 legs);
+    error CashOutOfRange(int256 cash);
+    error QuantityOutOfRange(uint8 underlying, uint256 quantity);
+    error PriceOutOfRange(uint8 underlying, uint256 price);
 
     /// @notice Margin of `portfolio` at the given quotes.
     /// @param quotes By ascending underlying; every underlying of the portfolio must be there.
@@ -57,27 +69,22 @@ interface IMarginEngine {
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
         uint256 settlementTokenUsd
-    )
-        external
-        view
-        returns (Margin memory);
+    ) external view returns (Margin memory);
 
     /// @notice The same computation, and what made it.
     function explain(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
         uint256 settlementTokenUsd
-    )
-        external
-        view
-        returns (Explanation memory);
+    ) external view returns (Explanation memory);
 
     /// @notice Publishes a risk book. It is validated, stored as code, and blended in linearly over a day.
     /// @dev Restricted. The encoding is drawn in docs/architecture.md, "Risk book blob".
     function setRiskBook(bytes calldata blob) external;
 
-    /// @notice Scales an underlying's price shocks; 1e9 is one. Bounds [0.5, 3]·1e9. Upwards it moves continuously, at
-    ///         most 5 % an hour; downwards at once. Restricted.
+    /// @notice Scales an underlying's price shocks; 1e9 is one. Bounds [0.5, 3]·1e9. It moves along a straight line,
+    ///         by 5 % of where it stands an hour, in both directions: a smaller shock of one underlying can raise the
+    ///         scan of a portfolio that it hedges (I31). Restricted.
     function setShockMultiplier(uint8 underlying, uint32 target) external;
 
     /// @notice The multiplier in force now, 1e9 is one.

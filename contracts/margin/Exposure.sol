@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
+import {Margin} from "../types/Margin.sol";
+import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
+import {OracleState, Quote} from "../types/Quote.sol";
+import {Rounding} from "./Rounding.sol";
+
+/// @notice Everything a portfolio holds in one underlying.
+/// @param underlying Its id.
+/// @param held Whether any leg is on it.
+/// @param state How far its price may be trusted.
+/// @param index Price, wad.
+/// @param multiplier Of its price shocks, 1e9 is one.
+/// @param stableShock The stable price over index, less one, wad.
+/// @param secondShock The same for the second source while `state` is `Wide` and it is known, else 0.
+/// @param linearValue Σ ⌊quantity · mark⌋ of the linear legs, wad.
+/// @param longQuantity Σ of positive quantities, units of the underlying, wad.
+/// @param shortQuantity Σ of negative quantities, as a positive number.
+/// @param positionQuantity Σ of the absolute sizes of positions.
+struct Exposure {
+    uint8 underlying;
+    bool held;
+    OracleState state;
+    uint256 index;
+    uint256 multiplier;
+    int256 stableShock;
+    int256 secondShock;
+    int256 linearValue;
+    uint256 longQuantity;
+    uint256 shortQuantity;
+    uint256 positionQuantity;
+}
+
+/// @notice A portfolio as the risk book needs it.
+/// @param exposures One a quote, in the order of the quotes.
+/// @param collateralValuesUp ⌈amount · index⌉ of each collateral leg, wad.
+/// @param settlementTokenUsd USD price of the settlement token, wad; left for the caller.
+/// @param lookup Where `Exposures.placeOf` finds an underlying's exposure.
+struct Gathered {
+    Exposure[] exposures;
+    uint256[] collateralValuesUp;
+    uint256 settlementTokenUsd;
+    uint256 lookup;
+}
+
+/// @notice Gathers the legs of a portfolio by underlying.
+/// @dev Limits, so that no product anywhere in the engine leaves 256 bits: a quantity is below 2^112, a price below
+///      2^96, cash within 192 bits, a portfolio has at most 256 legs, and a stable or second price counts as at most
+///      a million times the index. Hence a leg's value is below 2^149 and an underlying's below 2^157.
+library Exposures {
+    using Rounding for int256;
+    using Rounding for uint256;
+
+    uint256 internal constant QUANTITY_LIMIT = 1 << 112;
+    uint256 internal constant PRICE_LIMIT = 1 << 96;
+    uint256 internal constant LEG_LIMIT = 256;
+    int256 internal constant ONE = 1e18;
+    uint256 internal constant HIGHEST_PRICE_RATIO = 1e24;
+
+    /// @notice Reads portfolio and quotes once; multipliers are left for the caller.
+    /// @dev Writes `equity`, `stableGap`, `untrustedGain` and `unrealisedGain`, which no risk book enters.
+    function gather(
+        Portfolio calldata portfolio,
+        Quote[] calldata quotes,
+        Margin memory margin
+    ) internal pure returns (Gathered memory gathered) {
+        requireWithinLimits(portfolio);
+        gathered.lookup = newLookup();
+        gathered.exposures = fromQuotes(quotes, gathered.lookup);
+        gathered.collateralValuesUp = new uint256[](portfolio.collaterals.length);
+        margin.equity = portfolio.cash;
+        for (uint256 i; i < portfolio.collaterals.length; ++i) {
+            gathered.collateralValuesUp[i] = addCollateral(portfolio.collaterals[i], gathered, margin);
+        }
+        for (uint256 i; i < portfolio.positions.length; ++i) {
+            addPosition(portfolio.positions[i], gathered, margin);
+        }
+        for (uint256 i; i < gathered.exposures.length; ++i) {
+            margin.stableGap += stableLossOf(gathered.exposures[i]);
+        }
+    }
+
+    function exposureOf(Gathered memory gathered, uint8 underlying) internal pure returns (Exposure memory) {
+        return gathered.exposures[placeOf(gathered, underlying)];
+    }
+
+    /// @notice ⌊quantity · price⌋.
+    function valueDown(int256 quantity, uint256 price) internal pure returns (int256) {
+        unchecked {
+            return (quantity * int256(price)).divDown(ONE); // < 2^112 · 2^96
+        }
+    }
+
+    /// @notice ⌊value · shock⌋.
+    function changeDown(int256 value, int256 shock) internal pure returns (int256) {
+        unchecked {
+            return (value * shock).divDown(ONE); // < 2^157 · 2^80
+        }
+    }
+
+    function netQuantity(Exposure memory exposure) internal pure returns (int256) {
+        unchecked {
+            return int256(exposure.longQuantity) - int256(exposure.shortQuantity);
+        }
+    }
+
+    function requireWithinLimits(Portfolio calldata portfolio) private pure {
+        uint256 legs = portfolio.collaterals.length + portfolio.positions.length;
+        if (legs > LEG_LIMIT) revert IMarginEngine.TooManyLegs(legs);
+        if (portfolio.cash != int192(portfolio.cash)) revert IMarginEngine.CashOutOfRange(portfolio.cash);
+    }
+
+    function fromQuotes(Quote[] calldata quotes, uint256 lookup) private pure returns (Exposure[] memory exposures) {
+        exposures = new Exposure[](quotes.length);
+        uint256 last;
+        for (uint256 i; i < quotes.length; ++i) {
+            Quote calldata quote = quotes[i];
+            if (quote.underlying <= last) revert IMarginEngine.QuotesNotAscending(quote.underlying);
+            last = quote.underlying;
+            copyQuote(quote, exposures[i]);
+            setPlace(lookup, last, i);
+        }
+    }
+
+    function copyQuote(Quote calldata quote, Exposure memory exposure) private pure {
+        (uint256 index, uint256 second) = (quote.index, quote.second);
+        exposure.underlying = quote.underlying;
+        exposure.state = quote.state;
+        exposure.index = requirePrice(quote.underlying, index);
+        exposure.stableShock = priceShockDown(requirePrice(quote.underlying, quote.stable), index);
+        if (quote.state == OracleState.Wide && second != 0) {
+            exposure.secondShock = priceShockDown(requirePrice(quote.underlying, second), index);
+        }
+    }
+
+    function requirePrice(uint8 underlying, uint256 price) private pure returns (uint256) {
+        if (price == 0 || price >= PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(underlying, price);
+        return price;
+    }
+
+    /// @dev ⌊price / index⌋ − 1, wad.
+    function priceShockDown(uint256 price, uint256 index) private pure returns (int256) {
+        unchecked {
+            uint256 ratio = price * 1e18 / index;
+            return int256(ratio < HIGHEST_PRICE_RATIO ? ratio : HIGHEST_PRICE_RATIO) - ONE;
+        }
+    }
+
+    /// @return valueUp ⌈amount · index⌉, what the haircut is taken of.
+    function addCollateral(
+        CollateralLeg calldata leg,
+        Gathered memory gathered,
+        Margin memory margin
+    ) private pure returns (uint256 valueUp) {
+        uint8 underlying = leg.underlying;
+        uint256 amount = leg.amount;
+        if (amount >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, amount);
+        Exposure memory exposure = exposureOf(gathered, underlying);
+        unchecked {
+            int256 value = valueDown(int256(amount), exposure.index);
+            exposure.held = true;
+            exposure.longQuantity += amount;
+            exposure.linearValue += value;
+            margin.equity += value;
+            if (exposure.state >= OracleState.Stale) margin.untrustedGain += uint256(value);
+            return (amount * exposure.index).divUp(1e18);
+        }
+    }
+
+    function addPosition(PositionLeg calldata leg, Gathered memory gathered, Margin memory margin) private pure {
+        uint8 underlying = requirePerp(leg.instrument);
+        (int256 size, uint256 mark) = (leg.size, leg.mark);
+        uint256 quantity = size.magnitude();
+        if (quantity >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, quantity);
+        if (mark >= PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(underlying, mark);
+        Exposure memory exposure = exposureOf(gathered, underlying);
+        unchecked {
+            int256 linear = valueDown(size, mark);
+            exposure.held = true;
+            if (size > 0) exposure.longQuantity += quantity;
+            else exposure.shortQuantity += quantity;
+            exposure.positionQuantity += quantity;
+            exposure.linearValue += linear;
+            addValue(linear + leg.offset, exposure.state, margin);
+        }
+    }
+
+    function addValue(int256 value, OracleState state, Margin memory margin) private pure {
+        unchecked {
+            margin.equity += value;
+            if (value <= 0) return;
+            margin.unrealisedGain += uint256(value);
+            if (state >= OracleState.Stale) margin.untrustedGain += uint256(value);
+        }
+    }
+
+    function requirePerp(InstrumentId instrument) private pure returns (uint8) {
+        if (InstrumentId.unwrap(instrument) >> 248 != uint256(InstrumentKind.Perp)) {
+            revert IMarginEngine.UnsupportedInstrument(instrument);
+        }
+        return instrument.underlyingOf();
+    }
+
+    /// @dev max(0, loss at the stable price, loss at the second source's price).
+    function stableLossOf(Exposure memory exposure) private pure returns (uint256) {
+        int256 atStable = changeDown(exposure.linearValue, exposure.stableShock);
+        int256 atSecond = changeDown(exposure.linearValue, exposure.secondShock);
+        unchecked {
+            return Rounding.positivePart(-(atStable < atSecond ? atStable : atSecond));
+        }
+    }
+
+    // Place of an underlying's exposure: 256 bytes of memory, one an id, 0 where there is no quote, else place + 1. ----
+
+    function newLookup() private pure returns (uint256 lookup) {
+        assembly ("memory-safe") {
+            lookup := mload(0x40)
+            mstore(0x40, add(lookup, 256))
+            calldatacopy(lookup, calldatasize(), 256) // reads beyond calldata are zeros
+        }
+    }
+
+    function setPlace(uint256 lookup, uint256 underlying, uint256 place) private pure {
+        assembly ("memory-safe") {
+            mstore8(add(lookup, underlying), add(place, 1))
+        }
+    }
+
+    function placeOf(Gathered memory gathered, uint8 underlying) internal pure returns (uint256 place) {
+        uint256 lookup = gathered.lookup;
+        assembly ("memory-safe") {
+            place := byte(0, mload(add(lookup, underlying)))
+        }
+        if (place == 0) revert IMarginEngine.QuoteMissing(underlying);
+        unchecked {
+            return place - 1;
+        }
+    }
+}

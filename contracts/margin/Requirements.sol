@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Charges, IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {Margin} from "../types/Margin.sol";
+import {CollateralLeg} from "../types/Portfolio.sol";
+import {OracleState} from "../types/Quote.sol";
+import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Book, Record, RiskBook} from "./RiskBook.sol";
+import {Rounding} from "./Rounding.sol";
+import {Scenarios, Tail} from "./Scenarios.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
+/// @notice What one risk book asks of a portfolio. Wad; factors in 1e9.
+struct Requirement {
+    uint256 scan;
+    uint256 haltBonus;
+    uint256 initialFactor;
+    uint256 liquidationEndFactor;
+    Charges charges;
+}
+
+/// @notice Scan and charges of one book, the blend of two, and the margin they make.
+library Requirements {
+    using Exposures for Exposure;
+    using RiskBook for Book;
+    using RiskBook for Record;
+    using Rounding for int256;
+    using Rounding for uint256;
+
+    /// @notice Requirement of a portfolio by one book, and the rows that made its scan.
+    function measure(
+        Book memory book,
+        Gathered memory gathered,
+        CollateralLeg[] calldata collaterals
+    ) internal pure returns (Requirement memory requirement, Tail memory tail) {
+        requirement.initialFactor = book.initialFactor;
+        requirement.liquidationEndFactor = book.liquidationEndFactor;
+        Charges memory charges = requirement.charges;
+        charges.haircut = haircutUp(book, gathered, collaterals);
+        uint256 depeg = depegOf(book, gathered);
+        int256[] memory losses = Scenarios.noLosses(book);
+        Record record = book.firstRecord();
+        bool atRisk;
+        for (uint256 i; i < gathered.exposures.length; ++i) {
+            Exposure memory exposure = gathered.exposures[i];
+            if (!exposure.held) continue;
+            record = recordOf(book, record, exposure.underlying);
+            addCharges(charges, book, record, exposure, depeg);
+            if (exposure.linearValue == 0) continue;
+            atRisk = true;
+            int256[] memory values = Scenarios.nodeValuesDown(book, record, exposure);
+            Scenarios.accumulate(losses, book.columnOf(record), values);
+            if (exposure.state == OracleState.Halted) {
+                requirement.haltBonus += Scenarios.maxOf(values).positivePart();
+            }
+        }
+        if (atRisk) tail = Scenarios.tailOf(book, losses);
+        requirement.scan = tail.scan;
+    }
+
+    /// @notice Whether a book knows every underlying and asset of a portfolio.
+    function covers(
+        Book memory book,
+        Gathered memory gathered,
+        CollateralLeg[] calldata collaterals
+    ) internal pure returns (bool found) {
+        for (uint256 i; i < collaterals.length; ++i) {
+            if (collaterals[i].asset >= book.assets) return false;
+        }
+        Record record = book.firstRecord();
+        for (uint256 i; i < gathered.exposures.length; ++i) {
+            if (!gathered.exposures[i].held) continue;
+            (record, found) = book.seek(record, gathered.exposures[i].underlying);
+            if (!found) return false;
+        }
+        return true;
+    }
+
+    /// @notice Every part of `current` and `previous`, weighted and rounded up.
+    /// @param weight Of `current`, wad in [0, 1].
+    function blendUp(
+        Requirement memory previous,
+        Requirement memory current,
+        uint256 weight
+    ) internal pure returns (Requirement memory blended) {
+        blended.scan = mixUp(previous.scan, current.scan, weight);
+        blended.haltBonus = mixUp(previous.haltBonus, current.haltBonus, weight);
+        blended.initialFactor = mixUp(previous.initialFactor, current.initialFactor, weight);
+        blended.liquidationEndFactor = mixUp(previous.liquidationEndFactor, current.liquidationEndFactor, weight);
+        (Charges memory to, Charges memory a, Charges memory b) = (blended.charges, previous.charges, current.charges);
+        to.haircut = mixUp(a.haircut, b.haircut, weight);
+        to.hedgedBasis = mixUp(a.hedgedBasis, b.hedgedBasis, weight);
+        to.hedgedVega = mixUp(a.hedgedVega, b.hedgedVega, weight);
+        to.shortOptions = mixUp(a.shortOptions, b.shortOptions, weight);
+        to.concentration = mixUp(a.concentration, b.concentration, weight);
+        to.settlementToken = mixUp(a.settlementToken, b.settlementToken, weight);
+        to.fixedCharge = mixUp(a.fixedCharge, b.fixedCharge, weight);
+    }
+
+    /// @notice Writes what a requirement decides into a margin.
+    function fill(Margin memory margin, Requirement memory requirement) internal pure {
+        Charges memory charges = requirement.charges;
+        margin.haltBonus = requirement.haltBonus;
+        margin.scan = requirement.scan;
+        margin.scalingCharges =
+            charges.haircut + charges.hedgedBasis + charges.hedgedVega + charges.shortOptions + charges.settlementToken;
+        margin.concentration = charges.concentration;
+        margin.fixedCharge = charges.fixedCharge;
+        uint256 total = margin.scalingCharges + margin.concentration + margin.fixedCharge;
+        margin.maintenanceMargin = margin.scan + total;
+        margin.liquidationEndMargin = (margin.scan * requirement.liquidationEndFactor).divUp(1e9) + total;
+        margin.initialMargin = (margin.scan * requirement.initialFactor).divUp(1e9) + total;
+    }
+
+    // Charges ---------------------------------------------------------------------------------------------------
+
+    /// @dev Σ ⌈haircut · ⌈index · amount⌉⌉.
+    function haircutUp(
+        Book memory book,
+        Gathered memory gathered,
+        CollateralLeg[] calldata collaterals
+    ) private pure returns (uint256 total) {
+        for (uint256 i; i < collaterals.length; ++i) {
+            total += haircutOfLegUp(book, collaterals[i].asset, gathered.collateralValuesUp[i]);
+        }
+    }
+
+    function haircutOfLegUp(Book memory book, uint8 asset, uint256 valueUp) internal pure returns (uint256) {
+        if (asset >= book.assets) revert IMarginEngine.AssetNotInBook(asset);
+        unchecked {
+            return (valueUp * book.haircutOf(asset)).divUp(1e9); // < 2^149 · 2^32
+        }
+    }
+
+    function addCharges(
+        Charges memory charges,
+        Book memory book,
+        Record record,
+        Exposure memory exposure,
+        uint256 depeg
+    ) private pure {
+        unchecked {
+            charges.hedgedBasis += hedgedBasisUp(record, exposure);
+            charges.concentration += concentrationUp(record, exposure);
+            if (exposure.positionQuantity == 0) return;
+            charges.settlementToken += settlementTokenUp(exposure, depeg);
+            charges.fixedCharge = book.fixedCharge;
+        }
+    }
+
+    /// @dev ⌈β · index · min(Σq⁺, Σq⁻)⌉.
+    function hedgedBasisUp(Record record, Exposure memory exposure) internal pure returns (uint256) {
+        uint256 hedged = FixedPointMathLib.min(exposure.longQuantity, exposure.shortQuantity);
+        if (hedged == 0) return 0;
+        unchecked {
+            return (record.hedgedBasisOf() * exposure.index * hedged).divUp(1e27); // < 2^30 · 2^96 · 2^120
+        }
+    }
+
+    /// @dev ⌈c · index · max(0, |Δ| − depth)⌉.
+    function concentrationUp(Record record, Exposure memory exposure) internal pure returns (uint256) {
+        uint256 net = exposure.netQuantity().magnitude();
+        uint256 depth = record.depthOf();
+        if (net <= depth) return 0;
+        unchecked {
+            return (record.concentrationOf() * exposure.index * (net - depth)).divUp(1e27); // < 2^30 · 2^96 · 2^120
+        }
+    }
+
+    /// @dev ⌈depeg · index · Σ|size|⌉.
+    function settlementTokenUp(Exposure memory exposure, uint256 depeg) private pure returns (uint256) {
+        if (depeg == 0) return 0;
+        return FixedPointMathLib.fullMulDivUp(depeg * exposure.index, exposure.positionQuantity, 1e36);
+    }
+
+    /// @notice How far the settlement token is below the book's floor, wad of a dollar.
+    function depegOf(Book memory book, Gathered memory gathered) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(book.settlementTokenFloor * 1e9, gathered.settlementTokenUsd);
+    }
+
+    // Helpers ---------------------------------------------------------------------------------------------------
+
+    function recordOf(Book memory book, Record from, uint8 underlying) internal pure returns (Record record) {
+        bool found;
+        (record, found) = book.seek(from, underlying);
+        if (!found) revert IMarginEngine.UnderlyingNotInBook(underlying);
+    }
+
+    function mixUp(uint256 previous, uint256 current, uint256 weight) private pure returns (uint256) {
+        return (previous * (1e18 - weight) + current * weight).divUp(1e18);
+    }
+}
