@@ -17,15 +17,24 @@ abstract contract Delegates is IExchange {
     mapping(AccountId account => mapping(address delegate => Delegation)) private _delegations;
 
     /// @inheritdoc IExchange
-    /// @dev Re-entrancy: none needed, it calls nothing.
+    /// @dev Re-entrancy: none needed, it calls only getters of the protocol's own contracts.
     function setDelegate(AccountId account, address delegate, uint40 expiry, uint96 dailyLossBudget) external {
         if (msg.sender != account.ownerOf()) revert NotAuthorised(account, msg.sender);
         if (delegate == address(0) || delegate == msg.sender) revert InvalidDelegate(delegate);
+        if (expiry != 0 && _isInAuction(account)) revert DelegationDuringAuction(account);
 
         Delegation storage delegation = _delegations[account][delegate];
         delegation.expiry = expiry;
         delegation.dailyLossBudget = dailyLossBudget;
         emit DelegateSet(account, delegate, expiry, dailyLossBudget);
+    }
+
+    /// @inheritdoc IExchange
+    /// @dev Re-entrancy: none needed, it calls nothing.
+    function renounceDelegation(AccountId account) external {
+        Delegation storage delegation = _delegations[account][msg.sender];
+        delegation.expiry = 0;
+        emit DelegateSet(account, msg.sender, 0, delegation.dailyLossBudget);
     }
 
     /// @inheritdoc IExchange
@@ -40,6 +49,8 @@ abstract contract Delegates is IExchange {
             expiry: delegation.expiry, dailyLossBudget: delegation.dailyLossBudget, lossToday: _lossToday(delegation)
         });
     }
+
+    function _isInAuction(AccountId account) internal view virtual returns (bool);
 
     function _isOwnerOrDelegate(AccountId account, address signer) internal view returns (bool) {
         return signer == account.ownerOf() || isDelegate(account, signer);

@@ -7,6 +7,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 
+import {IAuctions} from "../interfaces/IAuctions.sol";
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {IClearinghouseAdmin} from "../interfaces/IClearinghouseAdmin.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
@@ -153,6 +154,10 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         if (!authorised) revert NotAuthorised(account, msg.sender);
         uint32 epoch = ++_accounts[account].epoch;
         emit EpochAdvanced(account, epoch);
+    }
+
+    function _isInAuction(AccountId account) internal view override returns (bool) {
+        return IAuctions(IClearinghouseAdmin(address(clearinghouse)).auctions()).isLive(account);
     }
 
     // Fees --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ interface IExchange {
     error GroupNotSupported();
     error DelegateBudgetExceeded(AccountId account, address delegate, uint256 lossToday, uint256 budget);
     error InvalidDelegate(address delegate);
+    error DelegationDuringAuction(AccountId account);
     error MinNonceNotIncreased(AccountId account, uint64 current, uint64 requested);
 
     /// @notice Verifies each order once, crosses the matches in turn at the maker's limit, and checks margin once an
@@ -87,8 +88,13 @@ interface IExchange {
     ///         Its fills may lose at most `dailyLossBudget` a UTC day, counted as max(0, size · (price − mark)) + fee a
     ///         fill: gains do not offset. `expiry` 0 revokes at once and kills its orders; setting a delegate again
     ///         keeps what it lost today. Only the owner: a delegate can neither delegate nor widen itself.
+    ///         Nobody is appointed while the account is in auction: its delegates may not bid, so that appointing bidders
+    ///         would keep them away.
     /// @dev Orders a delegate signed live again when it is set again; advance the epoch to cancel them for good.
     function setDelegate(AccountId account, address delegate, uint40 expiry, uint96 dailyLossBudget) external;
+
+    /// @notice The caller is `account`'s delegate no more; who was appointed without asking for it gets rid of it.
+    function renounceDelegation(AccountId account) external;
 
     /// @notice Sets both fees, in 1e9 of notional, each at most `MAX_FEE`. Restricted.
     function setFees(uint32 takerFee, uint32 makerFee) external;

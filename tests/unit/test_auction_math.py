@@ -144,7 +144,7 @@ def test_bid__partial__never_lowers_equity_less_target() -> None:
 
 
 def split(sale: Sale, whole: int, pieces: int, draw: random.Random) -> tuple[Sale, int]:
-    """Sells `whole` in pieces; the sale afterwards and what the takers got, net of what they paid, for the slices' value."""
+    """Sells `whole` in pieces; the sale afterwards and what its takers gained."""
     left, gain = WAD, 0
     for piece in range(pieces):
         target_left = WAD - whole if piece == pieces - 1 else left - (left - (WAD - whole)) * draw.randrange(1, 9) // 10

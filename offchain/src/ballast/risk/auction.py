@@ -1,6 +1,6 @@
 """The arithmetic of auctions, the integers of `AuctionMath` and of `Auctions`' bids.
 
-Amounts are wad of the value unit, fractions and rates wad, clocks wad seconds; parameters are as stored on chain (1e9 is
+Amounts are wad of the value unit, fractions and rates wad, clocks wad seconds; parameters are as on chain (1e9 is
 one). See docs/liquidation.md for the formulas.
 """
 
