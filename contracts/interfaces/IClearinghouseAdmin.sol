@@ -52,6 +52,8 @@ interface IClearinghouseAdmin {
     event DepositsPausedSet(uint8 indexed asset, uint40 until);
 
     error AlreadyConnected();
+    error AlreadyInitialised();
+    error ZeroAddress(bytes32 name);
     error AlreadyListed(address token);
     error InstrumentAlreadyListed(uint24 index);
     error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);

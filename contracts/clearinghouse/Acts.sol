@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {IExchange} from "../interfaces/IExchange.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {Margin} from "../types/Margin.sol";
+import {Lock} from "./Lock.sol";
+import {Trading} from "./Trading.sol";
+import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title Acts of owners, one by one or in a batch
+abstract contract Acts is Trading, Lock {
+    /// @dev Opens every account of the batch, runs the acts, writes, checks, and sends tokens out last.
+    function _runBatch(Act[] memory acts) internal {
+        WorkingSet memory set = _newSet();
+        for (uint256 i; i < acts.length; ++i) {
+            _load(set, acts[i].account);
+            if (acts[i].kind == ActKind.Move) _load(set, acts[i].counterpart);
+        }
+        _refreshQuotes(set);
+        _realiseAll(set);
+        for (uint256 i; i < acts.length; ++i) {
+            _runAct(set, acts[i]);
+        }
+        _saveAll(set);
+        _checkAll(set);
+        for (uint256 i; i < acts.length; ++i) {
+            if (acts[i].kind == ActKind.Withdraw) _send(acts[i].asset, acts[i].receiver, acts[i].amount);
+        }
+    }
+
+    function _runAct(WorkingSet memory set, Act memory act) private {
+        if (act.kind == ActKind.Trade) return _runTrade(set, act.data);
+        OpenAccount memory account = _load(set, act.account);
+        if (act.kind == ActKind.Deposit) return _depositInto(set, account, act.asset, act.amount);
+        if (account.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(act.account);
+        if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(set, account, act);
+        else if (act.kind == ActKind.Move) _moveBetween(account, _load(set, act.counterpart), act);
+        // What is left is a realise, which opening has done.
+    }
+
+    /// @dev The exchange's only calls out are bounded static ones, and it is trusted with nothing but its own books.
+    function _runTrade(WorkingSet memory set, bytes memory data) private {
+        IExchange exchange = IExchange(_exchange);
+        (AccountId[] memory ids, Fill[] memory fills, bytes memory context) = exchange.prepare(data);
+        (bool[] memory applied, uint256[2][] memory delegateLosses) = _applyFills(set, ids, fills);
+        exchange.record(context, applied, delegateLosses);
+    }
+
+    function _depositInto(WorkingSet memory set, OpenAccount memory account, uint256 asset, uint256 amount) internal {
+        _requireOwnerOrDelegate(account.id);
+        if (asset != 0) _requireDepositsOpen(account, asset);
+        if (asset == 0) return _payIn(set, account, msg.sender, amount);
+        _pull(asset, msg.sender, amount);
+        _countIn(asset, amount);
+        _addBalance(account, asset, amount, true);
+        emit IClearinghouseCore.Deposited(account.id, uint8(asset), msg.sender, amount);
+    }
+
+    function _payIn(WorkingSet memory set, OpenAccount memory account, address from, uint256 amount) internal {
+        _pull(0, from, amount);
+        set.totals.tokens += amount;
+        _addBalance(account, 0, amount, true);
+        emit IClearinghouseCore.Deposited(account.id, 0, from, amount);
+    }
+
+    /// @return amount What leaves, token units.
+    function _withdrawFrom(
+        WorkingSet memory set,
+        OpenAccount memory account,
+        Act memory act
+    )
+        private
+        returns (uint256 amount)
+    {
+        amount = _takeOut(account, act);
+        _countOut(account.id, act.asset, amount, _isFlat(account), set.totals);
+        emit IClearinghouseCore.Withdrawn(account.id, act.asset, act.receiver, amount);
+    }
+
+    function _moveBetween(OpenAccount memory from, OpenAccount memory to, Act memory act) private {
+        address owner = to.id.ownerOf();
+        if (from.id.ownerOf() != owner || from.id == to.id) revert IClearinghouseCore.DifferentOwners(from.id, to.id);
+        if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(to.id);
+        uint256 amount = _takeOut(from, act);
+        _addBalance(to, act.asset, amount, true);
+        emit IClearinghouseCore.Moved(from.id, to.id, act.asset, amount);
+    }
+
+    /// @dev Takes an amount that its owner wants elsewhere.
+    function _takeOut(OpenAccount memory account, Act memory act) private returns (uint256 amount) {
+        if (msg.sender != account.id.ownerOf()) revert IClearinghouseCore.NotAuthorised(account.id, msg.sender);
+        amount = act.amount == type(uint256).max ? _balanceOf(account, act.asset) : act.amount;
+        if (amount == 0) revert IClearinghouseCore.ZeroAmount();
+        _takeBalance(account, act.asset, amount);
+        account.check = Check.Withdrawal;
+        if (act.asset != 0) ++account.header.positionNonce;
+    }
+
+    function _requireOwnerOrDelegate(AccountId account) private view {
+        if (msg.sender == account.ownerOf()) return;
+        if (!IExchange(_exchange).isDelegate(account, msg.sender)) {
+            revert IClearinghouseCore.NotAuthorised(account, msg.sender);
+        }
+    }
+
+    /// @dev While deposits of a token are paused, who holds it and is below initial margin may still add to it.
+    function _requireDepositsOpen(OpenAccount memory account, uint256 asset) private view {
+        if (block.timestamp >= _asset(asset).depositsPausedUntil) return;
+        if (_balanceOf(account, asset) != 0) {
+            Margin memory margin = _marginNow(account.id);
+            if (margin.newRiskEquity() < int256(margin.initialMargin)) return;
+        }
+        revert IClearinghouseCore.DepositsPaused(uint8(asset));
+    }
+
+    /// @dev Margin of an account as it is stored, opened afresh, everything accrued and realised in memory only.
+    function _marginNow(AccountId id) internal view returns (Margin memory) {
+        (WorkingSet memory set, OpenAccount memory account) = _view(id);
+        return _assess(set, account);
+    }
+
+    function _view(AccountId id) internal view returns (WorkingSet memory set, OpenAccount memory account) {
+        set = _newSet();
+        account = _load(set, id);
+        _needCollateral(set, account.foundAssets);
+        _readQuotes(set);
+        _realiseInMemory(set, account);
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
+import {BILLION, RAY, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
+import {ClearinghouseStorage} from "./Storage.sol";
+import {CashWord, packCash, unpackCash} from "./Words.sol";
+import {OpenAccount, Totals} from "./WorkingSet.sol";
+
+/// @title Cash, interest and the exact books of both
+/// @dev Between integers, at all times:
+///      supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances · 1e27
+///      = (tokens in wad + uncoveredLoss) · 1e27.
+abstract contract Cash is ClearinghouseStorage {
+    uint256 private constant YEAR = 365 days;
+
+    /// @dev Indices stop here, at a billionfold: far beyond use, and inside every cast.
+    uint256 private constant MAX_INDEX = 1e36;
+
+    /// @dev The books accrued to now. Writes nothing.
+    function _accruedTotals() internal view returns (Totals memory totals) {
+        StoredTotals storage stored = _totals;
+        totals.supplyIndex = stored.supplyIndex;
+        totals.borrowIndex = stored.borrowIndex;
+        totals.supplyShares = stored.supplyShares;
+        totals.debtShares = stored.debtShares;
+        totals.feesRay = stored.feesRay;
+        totals.accruedAt = stored.accruedAt;
+        totals.tokens = stored.tokens;
+        totals.uncoveredLoss = stored.uncoveredLoss;
+        if (totals.accruedAt != block.timestamp) _accrueInterest(totals);
+    }
+
+    /// @dev What debtors pay and suppliers do not get goes to fees, in ray-wei, exactly. Suppliers never earn more than
+    ///      the borrow rate, however little they are.
+    function _accrueInterest(Totals memory totals) private view {
+        uint256 elapsed = block.timestamp - totals.accruedAt;
+        totals.accruedAt = block.timestamp;
+        if (totals.debtShares == 0) return;
+        InterestCurve memory curve = _interestCurve;
+        uint256 rate = _borrowRate(curve, totals);
+        uint256 borrowGrowth = mulDivDown(totals.borrowIndex, rate * elapsed, BILLION * YEAR);
+        if (totals.borrowIndex + borrowGrowth > MAX_INDEX) return;
+        uint256 interest = totals.debtShares * borrowGrowth;
+        uint256 supplyGrowth;
+        if (totals.supplyShares != 0) {
+            uint256 shared = mulDivDown(interest, BILLION - curve.reserveFactor, BILLION) / totals.supplyShares;
+            uint256 most = mulDivDown(totals.supplyIndex, borrowGrowth, totals.borrowIndex);
+            supplyGrowth = shared < most ? shared : most;
+        }
+        totals.borrowIndex += borrowGrowth;
+        totals.supplyIndex += supplyGrowth;
+        totals.feesRay += int256(interest - totals.supplyShares * supplyGrowth);
+    }
+
+    /// @dev A year, 1e9 is one.
+    function _borrowRate(InterestCurve memory curve, Totals memory totals) internal pure returns (uint256) {
+        uint256 supplied = totals.supplyShares * totals.supplyIndex / BILLION;
+        uint256 owed = totals.debtShares * totals.borrowIndex;
+        uint256 utilisation = owed >= supplied * BILLION ? BILLION : owed / supplied;
+        if (utilisation <= curve.kink) {
+            return curve.baseRate + mulDivDown(curve.kinkRate - curve.baseRate, utilisation, curve.kink);
+        }
+        return curve.kinkRate
+            + mulDivDown(curve.fullRate - curve.kinkRate, utilisation - curve.kink, BILLION - curve.kink);
+    }
+
+    function _saveTotals(Totals memory totals) internal {
+        StoredTotals storage stored = _totals;
+        bool accrued = stored.accruedAt != totals.accruedAt && totals.debtShares != 0;
+        stored.supplyIndex = uint128(totals.supplyIndex); // at most MAX_INDEX, like the next
+        stored.borrowIndex = uint128(totals.borrowIndex);
+        stored.supplyShares = SafeCast.toUint128(totals.supplyShares);
+        stored.debtShares = SafeCast.toUint128(totals.debtShares);
+        stored.feesRay = SafeCast.toInt192(totals.feesRay);
+        stored.accruedAt = uint40(totals.accruedAt);
+        stored.tokens = SafeCast.toUint128(totals.tokens);
+        stored.uncoveredLoss = SafeCast.toUint128(totals.uncoveredLoss);
+        if (accrued) {
+            emit IClearinghouseCore.InterestAccrued(
+                totals.supplyIndex, totals.borrowIndex, _totalCash(totals), _totalDebt(totals)
+            );
+        }
+    }
+
+    /// @dev Σ of positive cash, rounded up.
+    function _totalCash(Totals memory totals) internal pure returns (uint256) {
+        return mulDivUp(totals.supplyShares, totals.supplyIndex, RAY);
+    }
+
+    /// @dev Σ of debts, rounded down.
+    function _totalDebt(Totals memory totals) internal pure returns (uint256) {
+        return mulDivDown(totals.debtShares, totals.borrowIndex, RAY);
+    }
+
+    /// @dev Reads an account's cash and brings it up to now, rounded down.
+    function _loadCash(OpenAccount memory account, CashWord word, Totals memory totals) internal pure {
+        (account.storedCash, account.storedIndex) = unpackCash(word);
+        int256 cash = account.storedCash;
+        if (cash > 0) {
+            cash = int256(mulDivDown(uint256(cash), totals.supplyIndex, account.storedIndex));
+        } else if (cash < 0) {
+            cash = -int256(mulDivUp(magnitude(cash), totals.borrowIndex, account.storedIndex));
+        }
+        account.foundCash = account.cash = cash;
+    }
+
+    /// @dev Rewrites an account's cash where an act changed it. What rounding to shares leaves goes to fees.
+    function _saveCash(OpenAccount memory account, Totals memory totals) internal {
+        if (account.cash == account.foundCash) return;
+        int256 booked = _rebook(account, totals);
+        totals.feesRay += (account.cash - account.foundCash) * SIGNED_RAY - booked;
+        uint256 index = account.cash < 0 ? totals.borrowIndex : totals.supplyIndex;
+        _accounts[account.id].cash = packCash(account.cash, index);
+        int256 interest = account.foundCash - account.storedCash;
+        if (interest != 0) emit IClearinghouseCore.CashAccrued(account.id, interest);
+    }
+
+    /// @dev Replaces the shares of the stored cash by those of the cash now.
+    /// @return booked By how much the books' net claim grew, ray-wei.
+    function _rebook(OpenAccount memory account, Totals memory totals) private pure returns (int256 booked) {
+        (uint256 supplyBefore, uint256 debtBefore) = _shares(account.storedCash, account.storedIndex);
+        (uint256 supplyAfter, uint256 debtAfter) =
+            _shares(account.cash, account.cash < 0 ? totals.borrowIndex : totals.supplyIndex);
+        totals.supplyShares = totals.supplyShares - supplyBefore + supplyAfter;
+        totals.debtShares = totals.debtShares - debtBefore + debtAfter;
+        booked = (int256(supplyAfter) - int256(supplyBefore)) * int256(totals.supplyIndex)
+            - (int256(debtAfter) - int256(debtBefore)) * int256(totals.borrowIndex);
+    }
+
+    /// @dev Claims rounded up, debts rounded down: the books never owe less than the accounts are told.
+    function _shares(int256 cash, uint256 index) private pure returns (uint256 supply, uint256 debt) {
+        if (cash > 0) supply = mulDivUp(uint256(cash), RAY, index);
+        else if (cash < 0) debt = mulDivDown(magnitude(cash), RAY, index);
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+
+import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {magnitude, mulDivUp} from "../math/FixedPoint.sol";
+import {AccountId, accountIdOf} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
+import {Margin} from "../types/Margin.sol";
+import {Portfolio} from "../types/Portfolio.sol";
+import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
+import {Modules} from "./Modules.sol";
+import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title The clearinghouse
+/// @notice Setters, upkeep and reports are at this address too, but their code is `ClearinghouseAdmin`'s, fixed at
+///         creation: split off for the limit on code size alone.
+contract Clearinghouse is IClearinghouseCore, Modules {
+    ClearinghouseAdmin private immutable ADMIN;
+
+    /// @param authority The access manager.
+    /// @param settlementToken Asset 0.
+    constructor(
+        ClearinghouseAdmin admin,
+        address authority,
+        address settlementToken,
+        address marginEngine,
+        address oracleHub
+    ) {
+        ADMIN = admin;
+        Address.functionDelegateCall(
+            address(admin),
+            abi.encodeCall(ClearinghouseAdmin.initialise, (authority, settlementToken, marginEngine, oracleHub))
+        );
+    }
+
+    /// @dev Each of those calls states its own stance on re-entrancy.
+    fallback() external {
+        address admin = address(ADMIN);
+        // Hands over the call and its answer as they are; nothing runs after it.
+        assembly ("memory-safe") {
+            calldatacopy(0, 0, calldatasize())
+            let success := delegatecall(gas(), admin, 0, calldatasize(), 0, 0)
+            returndatacopy(0, 0, returndatasize())
+            if success { return(0, returndatasize()) }
+            revert(0, returndatasize())
+        }
+    }
+
+    // Acts ------------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseCore
+    function deposit(AccountId account, uint8 asset, uint256 amount) external locked {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, account);
+        _depositInto(set, opened, asset, amount);
+        _save(opened, set);
+        _saveTotals(set.totals);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function repay(AccountId account, uint256 amount) external locked returns (uint256 paid) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, account);
+        uint256 debt = opened.cash < 0 ? mulDivUp(magnitude(opened.cash), 1, _scaleOf(0)) : 0;
+        paid = amount < debt ? amount : debt;
+        _payIn(set, opened, msg.sender, paid);
+        _save(opened, set);
+        _saveTotals(set.totals);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function withdraw(AccountId account, uint8 asset, uint256 amount, address to) external {
+        _runOne(Act(ActKind.Withdraw, account, account, to, asset, amount, ""));
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function move(AccountId from, AccountId to, uint8 asset, uint256 amount) external {
+        _runOne(Act(ActKind.Move, from, to, address(0), asset, amount, ""));
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function realise(AccountId account) external {
+        _runOne(Act(ActKind.Realise, account, account, address(0), 0, 0, ""));
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function batch(Act[] calldata acts) external locked {
+        _runBatch(acts);
+    }
+
+    // Modules ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseCore
+    function lock() external {
+        if (!_isModule(msg.sender)) revert NotModule(msg.sender);
+        _take();
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function unlock() external {
+        if (_lockHolder != msg.sender) revert NotModule(msg.sender);
+        _lockHolder = address(0);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function settleFills(
+        AccountId[] calldata accounts,
+        Fill[] calldata fills
+    )
+        external
+        onlyUnderLock(_exchange)
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
+    {
+        WorkingSet memory set = _newSet();
+        (applied, delegateLosses) = _applyFills(set, accounts, fills);
+        _saveAll(set);
+        _checkAll(set);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function touch(AccountId account) external onlyUnderLock(_auctions) returns (Margin memory) {
+        return _touch(account);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function transferSlice(
+        AccountId from,
+        AccountId to,
+        uint256 fraction,
+        uint256 keptCash,
+        uint256 payment
+    )
+        external
+        onlyUnderLock(_auctions)
+        returns (Margin memory fromAfter)
+    {
+        return _transferSlice(from, to, fraction, keptCash, payment);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function setLiquidation(AccountId account, bool inLiquidation) external onlyUnderLock(_auctions) {
+        _setLiquidation(account, inLiquidation);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function transferCash(AccountId from, AccountId to, uint256 amount) external {
+        _requireUnderLock(msg.sender == _insuranceFund ? msg.sender : _auctions);
+        _transferCash(from, to, amount);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function recordLoss(AccountId to, uint256 amount) external onlyUnderLock(_auctions) {
+        _recordLoss(to, amount);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
+        _payIn(set, opened, from, amount);
+        _save(opened, set);
+        _saveTotals(set.totals);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function withdrawForModule(address to, uint256 amount) external onlyUnderLock(_insuranceFund) {
+        _withdrawForModule(accountIdOf(msg.sender, 0), to, amount);
+    }
+
+    // Views -----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseCore
+    function portfolioOf(AccountId account) external view returns (Portfolio memory) {
+        (WorkingSet memory set, OpenAccount memory opened) = _view(account);
+        return _portfolio(set, opened);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function marginOf(AccountId account) external view returns (Margin memory) {
+        return _marginNow(account);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function cashOf(AccountId account) external view returns (int256) {
+        return _openLight(_newSet(), account).cash;
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24) {
+        return _marketIndex[instrument];
+    }
+
+    // Helpers ---------------------------------------------------------------------------------------------------
+
+    function _runOne(Act memory act) private locked {
+        Act[] memory acts = new Act[](1);
+        acts[0] = act;
+        _runBatch(acts);
+    }
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseAdmin, InterestCurve, OutflowLimit, UnderlyingLimits}
+    from "../interfaces/IClearinghouseAdmin.sol";
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {
+    AccountView,
+    AssetView,
+    CollateralView,
+    IClearinghouseReports,
+    InstrumentView,
+    PositionView,
+    VaultView
+} from "../interfaces/IClearinghouseReports.sol";
+import {IClearinghouseUpkeep} from "../interfaces/IClearinghouseUpkeep.sol";
+import {BILLION, RAY, SIGNED_RAY, divDown, mulDivDown} from "../math/FixedPoint.sol";
+import {AccountId, accountIdOf} from "../types/AccountId.sol";
+import {InstrumentId, perpOf} from "../types/InstrumentId.sol";
+import {Accounts} from "./Accounts.sol";
+import {Lock} from "./Lock.sol";
+import {PositionWord} from "./Words.sol";
+import {Market, OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
+
+/// @title The clearinghouse's setters, upkeep and reports
+/// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
+///         obeys nobody.
+/// @dev Re-entrancy: upkeep takes the lock. Setters need none: they call nothing but a token's `decimals` at listing, and
+///      the one that writes what an act in progress holds in memory refuses to run under the lock.
+contract ClearinghouseAdmin is
+    IClearinghouseAdmin,
+    IClearinghouseUpkeep,
+    IClearinghouseReports,
+    Accounts,
+    Lock,
+    AccessManaged
+ {
+    uint256 private constant MAX_PAUSE = 7 days;
+    uint256 private constant MIN_CAP_RAMP = 1 days;
+    uint256 private constant MAX_RATE = 2e9;
+    uint256 private constant MAX_RESERVE_FACTOR = 0.5e9;
+    uint256 private constant MAX_PRICE_BAND = 0.1e9;
+    uint256 private constant MAX_BASIS_LIMIT = 0.05e9;
+    uint256 private constant MIN_BASIS_WINDOW = 1 minutes;
+    uint256 private constant MAX_BASIS_WINDOW = 1 days;
+    uint256 private constant MAX_DECIMALS = 18;
+
+    constructor() AccessManaged(address(0)) {}
+
+    /// @dev For the clearinghouse's constructor alone: nothing else that has this code runs without code of its own.
+    function initialise(address authority_, address settlementToken, address engine, address hub) external {
+        if (address(this).code.length != 0) revert AlreadyInitialised();
+        _setAuthority(_nonZero(authority_, "authority"));
+        _totals.supplyIndex = _totals.borrowIndex = uint128(RAY);
+        _setMarginEngine(engine);
+        _setOracleHub(hub);
+        _list(settlementToken, 0);
+    }
+
+    // Connections -----------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseAdmin
+    function connect(address exchange_, address auctions_, address insuranceFund_) external restricted {
+        if (_exchange != address(0)) revert AlreadyConnected();
+        _exchange = _nonZero(exchange_, "exchange");
+        _auctions = _nonZero(auctions_, "auctions");
+        _insuranceFund = _nonZero(insuranceFund_, "insuranceFund");
+        emit ModulesConnected(exchange_, auctions_, insuranceFund_);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setMarginEngine(address engine) external restricted {
+        _setMarginEngine(engine);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setOracleHub(address hub) external restricted {
+        _setOracleHub(hub);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setTreasury(address account, uint32 insuranceShare) external restricted {
+        _requireAtMost("insuranceShare", insuranceShare, BILLION);
+        _treasury = _nonZero(account, "treasury");
+        _insuranceShare = insuranceShare;
+        emit TreasurySet(account, insuranceShare);
+    }
+
+    // Vault -----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setInterestCurve(InterestCurve calldata curve) external restricted {
+        // An act in progress holds the totals in memory.
+        if (_lockHolder != address(0)) revert IClearinghouseCore.Locked();
+        _requireAtMost("fullRate", curve.fullRate, MAX_RATE);
+        _requireAtMost("kinkRate", curve.kinkRate, curve.fullRate);
+        _requireAtMost("baseRate", curve.baseRate, curve.kinkRate);
+        _requireAtMost("kink", curve.kink, BILLION - 1);
+        _requireAtLeast("kink", curve.kink, 1);
+        _requireAtMost("reserveFactor", curve.reserveFactor, MAX_RESERVE_FACTOR);
+        _saveTotals(_accruedTotals());
+        _interestCurve = curve;
+        emit InterestCurveSet(curve);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function listAsset(address token, uint8 underlying) external restricted returns (uint8 asset) {
+        _requireAtLeast("underlying", underlying, 1);
+        for (uint256 i; i < _assets.length; ++i) {
+            if (_assets[i].token == token) revert AlreadyListed(token);
+        }
+        return _list(token, underlying);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setDepositCap(uint8 asset, uint96 cap, uint32 rampSeconds) external restricted {
+        _requireAtLeast("asset", asset, 1);
+        StoredAsset storage stored = _asset(asset);
+        uint256 current = _capOf(stored);
+        if (cap <= current) rampSeconds = 0;
+        else _requireAtLeast("rampSeconds", rampSeconds, MIN_CAP_RAMP);
+        stored.capFrom = uint96(current); // a cap, or between two
+        stored.capTo = cap;
+        stored.capRampStart = uint32(block.timestamp);
+        stored.capRampEnd = uint32(block.timestamp) + rampSeconds;
+        emit IClearinghouseCore.DepositCapSet(asset, cap, stored.capRampStart, stored.capRampEnd);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setOutflowLimit(uint8 asset, uint96 capacity, uint32 refillPeriod) external restricted {
+        StoredAsset storage stored = _asset(asset);
+        uint256 available = stored.outflowRefillPeriod == 0 ? capacity : _outflowAvailable(stored);
+        stored.outflowAvailable = available < capacity ? uint96(available) : capacity;
+        stored.outflowCapacity = capacity;
+        stored.outflowRefillPeriod = refillPeriod;
+        stored.outflowUpdatedAt = uint32(block.timestamp);
+        emit OutflowLimitSet(asset, capacity, refillPeriod);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function pauseDeposits(uint8 asset, uint40 until) external restricted {
+        _requireAtLeast("asset", asset, 1);
+        _requireAtMost("until", until, block.timestamp + MAX_PAUSE);
+        _asset(asset).depositsPausedUntil = until;
+        emit DepositsPausedSet(asset, until);
+    }
+
+    // Markets ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseAdmin
+    function listPerp(
+        uint8 underlying,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    )
+        external
+        restricted
+        returns (uint24 index)
+    {
+        _requireAtLeast("underlying", underlying, 1);
+        _requireAtLeast("basisWindow", _underlyings[underlying].basisWindow, 1);
+        _requireAtMost("sizeStepExponent", sizeStepExponent, MAX_DECIMALS);
+        InstrumentId id = perpOf(underlying);
+        if (_marketIndex[id] != 0) revert InstrumentAlreadyListed(_marketIndex[id]);
+        StoredMarket storage stored = _markets.push();
+        index = uint24(_markets.length); // bounded by the perps of 255 underlyings
+        _marketIndex[id] = index;
+        stored.id = id;
+        stored.underlying = underlying;
+        stored.perp = true;
+        stored.sizeStepExponent = sizeStepExponent;
+        stored.openInterestCap = openInterestCap;
+        stored.window = _underlyings[underlying].basisWindow;
+        stored.accruedAt = stored.sampledAt = uint32(block.timestamp);
+        emit IClearinghouseCore.InstrumentListed(index, id, 10 ** sizeStepExponent);
+        emit IClearinghouseCore.OpenInterestCapSet(index, openInterestCap);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setOpenInterestCap(uint24 instrument, uint104 cap) external restricted {
+        _storedMarket(instrument).openInterestCap = cap;
+        emit IClearinghouseCore.OpenInterestCapSet(instrument, cap);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setUnderlyingLimits(uint8 underlying, UnderlyingLimits calldata limits) external restricted {
+        _requireAtMost("priceBand", limits.priceBand, MAX_PRICE_BAND);
+        _requireAtMost("basisLimit", limits.basisLimit, MAX_BASIS_LIMIT);
+        _requireAtMost("basisWindow", limits.basisWindow, MAX_BASIS_WINDOW);
+        _requireAtLeast("basisWindow", limits.basisWindow, MIN_BASIS_WINDOW);
+        StoredUnderlying storage stored = _underlyings[underlying];
+        stored.priceBand = limits.priceBand;
+        stored.basisLimit = limits.basisLimit;
+        stored.basisWindow = limits.basisWindow;
+        stored.minimumSampleNotional = limits.minimumSampleNotional;
+        stored.openInterestCap = limits.openInterestCap;
+        stored.openInterestValueCap = limits.openInterestValueCap;
+        emit UnderlyingLimitsSet(underlying, limits);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setReduceOnly(uint24 instrument, uint40 until) external restricted {
+        _requireAtMost("until", until, block.timestamp + MAX_PAUSE);
+        StoredMarket storage stored = _storedMarket(instrument);
+        stored.reduceOnlySet = until > block.timestamp;
+        stored.reduceOnlyUntil = until;
+        emit IClearinghouseCore.ReduceOnlySet(instrument, until > block.timestamp, until);
+    }
+
+    // Upkeep ----------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function requestExit(AccountId account, uint8 asset) external locked {
+        if (msg.sender != account.ownerOf()) revert IClearinghouseCore.NotAuthorised(account, msg.sender);
+        OpenAccount memory opened = _openLight(_newSet(), account);
+        if (!_isFlat(opened)) revert IClearinghouseCore.NotFlat(account);
+        uint256 balance = _balanceOf(opened, asset);
+        if (balance == 0) revert IClearinghouseCore.ZeroAmount();
+        _exitRights[account][asset] = ExitRight(SafeCast.toUint104(balance), 0, uint40(block.timestamp));
+        emit IClearinghouseCore.ExitRequested(account, asset, balance);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function accrueFunding(uint24 instrument) external locked {
+        WorkingSet memory set = _newSet();
+        _market(set, instrument).traded = true;
+        _refreshQuotes(set);
+        _saveMarkets(set);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function distributeFees() external locked {
+        WorkingSet memory set = _newSet();
+        if (set.totals.feesRay < SIGNED_RAY) return;
+        uint256 fees = uint256(set.totals.feesRay / SIGNED_RAY);
+        uint256 toInsurance = mulDivDown(fees, _insuranceShare, BILLION);
+        set.totals.feesRay -= int256(fees) * SIGNED_RAY;
+        _changeCash(set, accountIdOf(_insuranceFund, 0), int256(toInsurance));
+        _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.FeesDistributed(toInsurance, fees - toInsurance);
+    }
+
+    // Reports ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseReports
+    function accountOf(AccountId account) external view returns (AccountView memory report) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _load(set, account);
+        _readQuotes(set);
+        report.cash = opened.cash;
+        report.positionNonce = uint64(opened.header.positionNonce);
+        report.boundUnderlying = uint8(opened.header.boundUnderlying);
+        report.inLiquidation = opened.header.inLiquidation;
+        report.collaterals = _collateralViews(opened);
+        report.positions = new PositionView[](opened.header.positionCount);
+        for (uint256 k; k < report.positions.length; ++k) {
+            PositionWord position = opened.positions[k];
+            Market memory market = _market(set, position.instrumentIn());
+            report.positions[k] = PositionView({
+                index: uint24(market.index),
+                instrument: market.id,
+                size: position.sizeIn(),
+                quote: position.quoteIn(),
+                value: _valueOf(position, market)
+            });
+        }
+    }
+
+    function _collateralViews(OpenAccount memory opened) private pure returns (CollateralView[] memory views) {
+        uint256 count;
+        views = new CollateralView[](MAX_COLLATERALS);
+        for (uint256 k; k < MAX_COLLATERALS; ++k) {
+            uint256 asset = _assetAt(opened.header.assets, k);
+            if (asset != 0) views[count++] = CollateralView(uint8(asset), opened.amounts[k]);
+        }
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(views, count)
+        }
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function assetOf(uint8 asset) external view returns (AssetView memory) {
+        StoredAsset storage stored = _asset(asset);
+        return AssetView(stored.token, stored.decimals, stored.underlying, stored.total, _capOf(stored));
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function assetCount() external view returns (uint256) {
+        return _assets.length;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function instrumentOf(uint24 instrument) external view returns (InstrumentView memory) {
+        Market memory market = _market(_newSet(), instrument);
+        StoredMarket storage stored = _markets[instrument - 1];
+        return InstrumentView({
+            id: market.id,
+            index: instrument,
+            cumulativeFunding: market.funding,
+            basis: market.basis,
+            openInterest: market.openInterest,
+            openInterestCap: stored.openInterestCap,
+            sizeStep: market.sizeStep,
+            reduceOnly: stored.reduceOnlyUntil > block.timestamp
+        });
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function instrumentCount() external view returns (uint256) {
+        return _markets.length;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function markOf(uint24 instrument) external view returns (uint256) {
+        WorkingSet memory set = _newSet();
+        Market memory market = _market(set, instrument);
+        _readQuotes(set);
+        return market.mark;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function vaultState() external view returns (VaultView memory) {
+        Totals memory totals = _accruedTotals();
+        return VaultView({
+            supplyIndex: totals.supplyIndex,
+            borrowIndex: totals.borrowIndex,
+            totalCash: _totalCash(totals),
+            totalDebt: _totalDebt(totals),
+            fees: divDown(totals.feesRay, SIGNED_RAY),
+            uncoveredLoss: totals.uncoveredLoss,
+            accruedAt: _totals.accruedAt,
+            supplyShares: totals.supplyShares,
+            debtShares: totals.debtShares,
+            feesRay: totals.feesRay,
+            tokens: totals.tokens
+        });
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function exchange() external view returns (address) {
+        return _exchange;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function auctions() external view returns (address) {
+        return _auctions;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function insuranceFund() external view returns (address) {
+        return _insuranceFund;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function marginEngine() external view returns (address) {
+        return _marginEngine;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function oracleHub() external view returns (address) {
+        return _oracleHub;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function treasury() external view returns (address account, uint32 insuranceShare) {
+        return (_treasury, _insuranceShare);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function interestCurve() external view returns (InterestCurve memory) {
+        return _interestCurve;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function underlyingLimitsOf(uint8 underlying)
+        external
+        view
+        returns (UnderlyingLimits memory limits, uint256 openInterest)
+    {
+        StoredUnderlying storage stored = _underlyings[underlying];
+        limits = UnderlyingLimits({
+            openInterestCap: stored.openInterestCap,
+            openInterestValueCap: stored.openInterestValueCap,
+            priceBand: stored.priceBand,
+            basisLimit: stored.basisLimit,
+            basisWindow: stored.basisWindow,
+            minimumSampleNotional: stored.minimumSampleNotional
+        });
+        openInterest = stored.openInterest;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function outflowLimitOf(uint8 asset) external view returns (OutflowLimit memory) {
+        StoredAsset storage stored = _asset(asset);
+        return OutflowLimit(stored.outflowCapacity, _outflowAvailable(stored), stored.outflowRefillPeriod);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function depositsPausedUntil(uint8 asset) external view returns (uint40) {
+        return _asset(asset).depositsPausedUntil;
+    }
+
+    // Helpers ---------------------------------------------------------------------------------------------------
+
+    function _setMarginEngine(address engine) private {
+        _marginEngine = _nonZero(engine, "marginEngine");
+        emit MarginEngineSet(engine);
+    }
+
+    function _setOracleHub(address hub) private {
+        _oracleHub = _nonZero(hub, "oracleHub");
+        emit OracleHubSet(hub);
+    }
+
+    function _list(address token, uint8 underlying) private returns (uint8 asset) {
+        uint256 decimals = IERC20Metadata(_nonZero(token, "token")).decimals();
+        _requireAtMost("decimals", decimals, MAX_DECIMALS);
+        _requireAtMost("asset", _assets.length, type(uint8).max);
+        asset = uint8(_assets.length);
+        StoredAsset storage stored = _assets.push();
+        stored.token = token;
+        stored.decimals = uint8(decimals);
+        stored.underlying = underlying;
+        emit IClearinghouseCore.AssetListed(asset, token, underlying, uint8(decimals));
+    }
+
+    function _storedMarket(uint24 instrument) private view returns (StoredMarket storage) {
+        if (instrument == 0 || instrument > _markets.length) {
+            revert IClearinghouseCore.UnknownInstrument(instrument);
+        }
+        return _markets[instrument - 1];
+    }
+
+    function _nonZero(address value, bytes32 name) private pure returns (address) {
+        if (value == address(0)) revert ZeroAddress(name);
+        return value;
+    }
+
+    function _requireAtMost(bytes32 name, uint256 value, uint256 bound) private pure {
+        if (value > bound) revert ParameterOutOfBounds(name, value, bound);
+    }
+
+    function _requireAtLeast(bytes32 name, uint256 value, uint256 bound) private pure {
+        if (value < bound) revert ParameterOutOfBounds(name, value, bound);
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {magnitude} from "../math/FixedPoint.sol";
+import {Margin} from "../types/Margin.sol";
+import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
+import {Accounts} from "./Accounts.sol";
+import {PositionWord} from "./Words.sol";
+import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title The one margin check
+abstract contract MarginCheck is Accounts {
+    /// @dev Each account, once, after all changes.
+    function _checkAll(WorkingSet memory set) internal {
+        for (uint256 i; i < set.accountCount; ++i) {
+            if (set.accounts[i].check != Check.None) _checkMargin(set, set.accounts[i]);
+        }
+    }
+
+    /// @dev Above initial margin everything is allowed; from maintenance margin, as found, only what lowers risk.
+    function _checkMargin(WorkingSet memory set, OpenAccount memory account) internal {
+        if (_isFlat(account) && account.storedPositions.length == 0) return;
+        _needCollateral(set, account.header.assets);
+        _needCollateral(set, account.foundAssets);
+        _refreshQuotes(set);
+        Margin memory margin = _assess(set, account);
+        int256 equity = account.check == Check.Withdrawal ? margin.withdrawalEquity() : margin.newRiskEquity();
+        if (equity >= int256(margin.initialMargin)) return;
+        Margin memory found = _assessFound(set, account);
+        if (found.equity < int256(found.maintenanceMargin)) {
+            revert IClearinghouseCore.BelowMaintenanceMargin(account.id, found.equity, found.maintenanceMargin);
+        }
+        bytes32 rule = _riskRaised(account, found, margin);
+        if (rule == 0) return;
+        if (found.newRiskEquity() >= int256(found.initialMargin)) {
+            revert IClearinghouseCore.InitialMarginShortfall(account.id, equity, margin.initialMargin);
+        }
+        revert IClearinghouseCore.RiskNotReduced(account.id, rule);
+    }
+
+    /// @return The first rule by which risk rose, or 0.
+    function _riskRaised(
+        OpenAccount memory account,
+        Margin memory found,
+        Margin memory margin
+    )
+        private
+        pure
+        returns (bytes32)
+    {
+        if (margin.scan > found.scan) return "scan";
+        if (margin.maintenanceMargin > found.maintenanceMargin) return "maintenanceMargin";
+        int256 excess = margin.equity - int256(margin.maintenanceMargin);
+        if (excess < found.equity - int256(found.maintenanceMargin)) return "excess";
+        if (margin.equity < found.equity - int256(account.tolerance)) return "equity";
+        if (_legRaised(account)) return "leg";
+        return 0;
+    }
+
+    function _legRaised(OpenAccount memory account) private pure returns (bool) {
+        for (uint256 k; k < MAX_COLLATERALS; ++k) {
+            uint256 asset = _assetAt(account.header.assets, k);
+            if (asset == 0) continue;
+            uint256 found = _assetAt(account.foundAssets, k) == asset ? account.foundAmounts[k] : 0;
+            if (account.amounts[k] > found) return true;
+        }
+        for (uint256 k; k < account.header.positionCount; ++k) {
+            PositionWord position = account.positions[k];
+            int256 size = position.sizeIn();
+            int256 found = _foundSize(account, position.instrumentIn());
+            if (magnitude(size) > magnitude(found) || (size < 0) != (found < 0)) return true;
+        }
+        return false;
+    }
+
+    function _foundSize(OpenAccount memory account, uint256 instrument) private pure returns (int256) {
+        for (uint256 k; k < account.storedPositions.length; ++k) {
+            PositionWord position = account.storedPositions[k];
+            if (position.instrumentIn() == instrument) return position.sizeIn();
+        }
+        return 0;
+    }
+
+    function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory) {
+        return IMarginEngine(_marginEngine).assess(_portfolio(set, account), set.quotes, set.settlementTokenUsd);
+    }
+
+    /// @dev As the account was found, what it was given since included: deposits are always allowed.
+    function _assessFound(WorkingSet memory set, OpenAccount memory account) private view returns (Margin memory) {
+        Portfolio memory portfolio;
+        portfolio.cash = account.foundCash + account.deposited;
+        portfolio.collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
+        portfolio.positions = _positionLegs(set, account.storedPositions, account.storedPositions.length);
+        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.settlementTokenUsd);
+    }
+
+    function _portfolio(
+        WorkingSet memory set,
+        OpenAccount memory account
+    )
+        internal
+        view
+        returns (Portfolio memory portfolio)
+    {
+        portfolio.cash = account.cash;
+        portfolio.collaterals = _collateralLegs(account.header.assets, account.amounts);
+        portfolio.positions = _positionLegs(set, account.positions, account.header.positionCount);
+    }
+
+    function _collateralLegs(
+        uint256 assets,
+        uint256[8] memory amounts
+    )
+        private
+        view
+        returns (CollateralLeg[] memory legs)
+    {
+        uint256 count;
+        for (uint256 k; k < MAX_COLLATERALS; ++k) {
+            if (_assetAt(assets, k) != 0) ++count;
+        }
+        legs = new CollateralLeg[](count);
+        for (uint256 k = MAX_COLLATERALS; count != 0;) {
+            uint256 asset = _assetAt(assets, --k);
+            if (asset == 0) continue;
+            uint256 amount = amounts[k] * _scaleOf(asset);
+            legs[--count] = CollateralLeg(uint8(asset), _assets[asset].underlying, SafeCast.toUint128(amount));
+        }
+    }
+
+    function _positionLegs(
+        WorkingSet memory set,
+        PositionWord[] memory positions,
+        uint256 count
+    )
+        private
+        view
+        returns (PositionLeg[] memory legs)
+    {
+        legs = new PositionLeg[](count);
+        for (uint256 k; k < count; ++k) {
+            PositionWord position = positions[k];
+            Market memory market = _market(set, position.instrumentIn());
+            PositionLeg memory leg = legs[k];
+            leg.instrument = market.id;
+            leg.size = int128(position.sizeIn());
+            leg.mark = SafeCast.toUint128(market.mark);
+            leg.offset = SafeCast.toInt128(_offsetOf(position, market));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {WAD, mulWadDown, mulDivDown} from "../math/FixedPoint.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {Margin} from "../types/Margin.sol";
+import {Acts} from "./Acts.sol";
+import {PositionWord} from "./Words.sol";
+import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title What the auctions and the insurance fund may do
+abstract contract Modules is Acts {
+    function _touch(AccountId id) internal returns (Margin memory margin) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory account = _open(set, id);
+        _needCollateral(set, account.foundAssets);
+        _refreshQuotes(set);
+        margin = _assess(set, account);
+        _saveAll(set);
+    }
+
+    function _transferSlice(
+        AccountId fromId,
+        AccountId toId,
+        uint256 fraction,
+        uint256 keptCash,
+        uint256 payment
+    )
+        internal
+        returns (Margin memory fromAfter)
+    {
+        if (fraction == 0 || fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(fraction);
+        _requireOwner(toId);
+        if (fromId == toId) revert IClearinghouseCore.SelfTrade(toId);
+        WorkingSet memory set = _newSet();
+        OpenAccount memory from = _load(set, fromId);
+        OpenAccount memory to = _load(set, toId);
+        if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(toId);
+        _needCollateral(set, from.foundAssets);
+        _needCollateral(set, to.foundAssets);
+        _refreshQuotes(set);
+        _realiseAll(set);
+        _sliceCash(from, to, fraction, keptCash, payment);
+        _sliceCollateral(from, to, fraction);
+        _slicePositions(set, from, to, fraction);
+        ++to.header.positionNonce;
+        to.check = Check.NewRisk;
+        _saveAll(set);
+        _checkAll(set);
+        fromAfter = _assess(set, from);
+    }
+
+    function _sliceCash(
+        OpenAccount memory from,
+        OpenAccount memory to,
+        uint256 fraction,
+        uint256 keptCash,
+        uint256 payment
+    )
+        private
+    {
+        int256 cash = mulWadDown(from.cash - int256(keptCash), int256(fraction));
+        from.cash += int256(payment) - cash;
+        to.cash += cash - int256(payment);
+        emit IClearinghouseCore.SliceTransferred(from.id, to.id, fraction, cash);
+        if (payment != 0) emit IClearinghouseCore.CashTransferred(to.id, from.id, payment);
+    }
+
+    function _sliceCollateral(OpenAccount memory from, OpenAccount memory to, uint256 fraction) private {
+        for (uint256 k; k < MAX_COLLATERALS; ++k) {
+            uint256 asset = _assetAt(from.header.assets, k);
+            uint256 amount = mulDivDown(from.amounts[k], fraction, WAD);
+            if (asset == 0 || amount == 0) continue;
+            _takeBalance(from, asset, amount);
+            _addBalance(to, asset, amount, false);
+            emit IClearinghouseCore.SliceCollateral(from.id, to.id, uint8(asset), amount);
+        }
+    }
+
+    /// @dev Backwards, so that a position that closes is replaced by one already sliced.
+    function _slicePositions(
+        WorkingSet memory set,
+        OpenAccount memory from,
+        OpenAccount memory to,
+        uint256 fraction
+    )
+        private
+    {
+        for (uint256 k = from.header.positionCount; k != 0;) {
+            PositionWord position = from.positions[--k];
+            Market memory market = _market(set, position.instrumentIn());
+            int256 size = mulWadDown(position.sizeIn(), int256(fraction));
+            int256 quote = mulWadDown(position.quoteIn(), int256(fraction));
+            if (size == 0 && quote == 0) continue;
+            emit IClearinghouseCore.SlicePosition(from.id, to.id, uint24(market.index), size, quote);
+            _changePosition(from, market, -size, -quote);
+            _changePosition(to, market, size, quote);
+        }
+    }
+
+    function _transferCash(AccountId from, AccountId to, uint256 amount) internal {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory payer = _openLight(set, from);
+        if (!payer.header.inLiquidation) {
+            if (from.ownerOf() != msg.sender) revert IClearinghouseCore.NotAuthorised(from, msg.sender);
+            _requireCash(payer, amount);
+        }
+        _changeCash(set, from, -int256(amount));
+        _changeCash(set, to, int256(amount));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.CashTransferred(from, to, amount);
+    }
+
+    function _requireCash(OpenAccount memory account, uint256 amount) internal pure {
+        if (account.cash < int256(amount)) {
+            uint256 cash = account.cash > 0 ? uint256(account.cash) : 0;
+            revert IClearinghouseCore.InsufficientBalance(account.id, 0, cash, amount);
+        }
+    }
+
+    function _recordLoss(AccountId to, uint256 amount) internal {
+        WorkingSet memory set = _newSet();
+        set.totals.uncoveredLoss += amount;
+        _changeCash(set, to, SafeCast.toInt256(amount));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.LossRecorded(to, amount, set.totals.uncoveredLoss);
+    }
+
+    function _setLiquidation(AccountId id, bool inLiquidation) internal {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory account = _openLight(set, id);
+        account.header.inLiquidation = inLiquidation;
+        _save(account, set);
+        emit IClearinghouseCore.LiquidationFlagSet(id, inLiquidation);
+    }
+
+    function _withdrawForModule(AccountId id, address to, uint256 amount) internal {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory account = _openLight(set, id);
+        _requireCash(account, amount * _scaleOf(0));
+        _takeBalance(account, 0, amount);
+        _takeTokens(set.totals, amount);
+        _save(account, set);
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.Withdrawn(id, 0, to, amount);
+        _send(0, to, amount);
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccountId} from "../types/AccountId.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
+import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
+import {CashWord, PositionWord} from "./Words.sol";
+
+/// @title All state of the clearinghouse, and its one lock
+/// @dev Shared, slot for slot, by `Clearinghouse` and by `ClearinghouseAdmin`, to which it delegates setters and reports.
+abstract contract ClearinghouseStorage {
+    /// @dev `header` is drawn at `Header`.
+    struct StoredAccount {
+        CashWord cash;
+        uint256 header;
+        mapping(uint256 asset => uint256 amount) collateral;
+        mapping(uint256 place => PositionWord) positions;
+    }
+
+    /// @dev Slot 0: supply 16 + borrow 16. Slot 1: 16 + 16. Slot 2: 24 + 5. Slot 3: 16 + 16.
+    struct StoredTotals {
+        uint128 supplyIndex;
+        uint128 borrowIndex;
+        uint128 supplyShares;
+        uint128 debtShares;
+        int192 feesRay;
+        uint40 accruedAt;
+        uint128 tokens;
+        uint128 uncoveredLoss;
+    }
+
+    /// @dev Slot 0: 20 + 1 + 1 + 5. Slot 1: 16. Slot 2: 12 + 12 + 4 + 4. Slot 3: 12 + 12 + 4 + 4.
+    struct StoredAsset {
+        address token;
+        uint8 decimals;
+        uint8 underlying;
+        uint40 depositsPausedUntil;
+        uint128 total;
+        uint96 capFrom;
+        uint96 capTo;
+        uint32 capRampStart;
+        uint32 capRampEnd;
+        uint96 outflowCapacity;
+        uint96 outflowAvailable;
+        uint32 outflowRefillPeriod;
+        uint32 outflowUpdatedAt;
+    }
+
+    /// @dev Slot 0: 32. Slot 1: 16 + 12 + 4 = 32. Slot 2: 4 + 4 + 4 + 3 + 13 + 1 + 1 + 1 + 1 = 32. Slot 3: 13 + 5.
+    struct StoredMarket {
+        InstrumentId id;
+        int128 funding;
+        uint96 indexPrice;
+        uint32 accruedAt;
+        int32 basisStart;
+        int32 basisSample;
+        uint32 sampledAt;
+        uint24 window;
+        uint104 openInterest;
+        uint8 sizeStepExponent;
+        uint8 underlying;
+        bool perp;
+        bool reduceOnlySet;
+        uint104 openInterestCap;
+        uint40 reduceOnlyUntil;
+    }
+
+    /// @dev Slot 0: 4 + 4 + 3 + 4 + 13 = 28. Slot 1: 13 + 16 = 29.
+    struct StoredUnderlying {
+        uint32 priceBand;
+        uint32 basisLimit;
+        uint24 basisWindow;
+        uint32 minimumSampleNotional;
+        uint104 openInterestCap;
+        uint104 openInterest;
+        uint128 openInterestValueCap;
+    }
+
+    /// @notice A flat account's right to leave beside the outflow limit.
+    /// @param balance Token units at the request.
+    /// @param taken Of it, what has left since.
+    /// @param requestedAt Unix seconds.
+    struct ExitRight {
+        uint104 balance;
+        uint104 taken;
+        uint40 requestedAt;
+    }
+
+    mapping(AccountId account => StoredAccount) internal _accounts;
+    mapping(AccountId account => mapping(uint256 asset => ExitRight)) internal _exitRights;
+    StoredTotals internal _totals;
+    StoredAsset[] internal _assets;
+    StoredMarket[] internal _markets;
+    mapping(InstrumentId instrument => uint24 index) internal _marketIndex;
+    mapping(uint256 underlying => StoredUnderlying) internal _underlyings;
+    InterestCurve internal _interestCurve;
+    address internal _treasury;
+    uint32 internal _insuranceShare;
+    address internal _marginEngine;
+    address internal _oracleHub;
+    address internal _exchange;
+    address internal _auctions;
+    address internal _insuranceFund;
+
+    /// @dev Who holds the lock: this contract for its own acts, or a module. Ends with the transaction.
+    address internal transient _lockHolder;
+}

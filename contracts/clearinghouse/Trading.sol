@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {SIGNED_RAY, SIGNED_WAD, WAD, divUp, magnitude, mulDivDown, mulWadDown, positivePart}
+    from "../math/FixedPoint.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {OracleState} from "../types/Quote.sol";
+import {MarginCheck} from "./MarginCheck.sol";
+import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title Fills applied to the working set
+abstract contract Trading is MarginCheck {
+    /// @dev Between maintenance and initial margin a trade may cost this part of its notional: a thousandth.
+    uint256 private constant TOLERANCE_DIVISOR = 1000;
+
+    function _applyFills(
+        WorkingSet memory set,
+        AccountId[] memory ids,
+        Fill[] memory fills
+    )
+        internal
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
+    {
+        OpenAccount[] memory accounts = _openTraders(set, ids, fills);
+        applied = new bool[](fills.length);
+        delegateLosses = new uint256[2][](fills.length);
+        for (uint256 i; i < fills.length; ++i) {
+            Fill memory fill = fills[i];
+            Market memory market = _market(set, fill.instrument);
+            applied[i] = _applyFill(set, market, accounts[fill.taker], accounts[fill.maker], fill);
+            if (applied[i]) delegateLosses[i] = _delegateLosses(fill, market.mark);
+        }
+    }
+
+    /// @dev Loads every account and instrument before the one request for quotes.
+    function _openTraders(
+        WorkingSet memory set,
+        AccountId[] memory ids,
+        Fill[] memory fills
+    )
+        private
+        returns (OpenAccount[] memory accounts)
+    {
+        accounts = new OpenAccount[](ids.length);
+        for (uint256 i; i < ids.length; ++i) {
+            accounts[i] = _load(set, ids[i]);
+            _requireOwner(ids[i]);
+            if (accounts[i].header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(ids[i]);
+            _needCollateral(set, accounts[i].foundAssets);
+        }
+        for (uint256 i; i < fills.length; ++i) {
+            _market(set, fills[i].instrument);
+        }
+        _refreshQuotes(set);
+        _realiseAll(set);
+    }
+
+    /// @return Whether it was applied: false where a reduce-only side had nothing to reduce.
+    function _applyFill(
+        WorkingSet memory set,
+        Market memory market,
+        OpenAccount memory taker,
+        OpenAccount memory maker,
+        Fill memory fill
+    )
+        private
+        returns (bool)
+    {
+        if (taker.id == maker.id) revert IClearinghouseCore.SelfTrade(taker.id);
+        _requireTradable(market, fill);
+        bool takerReduces = _reduces(taker, market.index, fill.size);
+        bool makerReduces = _reduces(maker, market.index, -int256(fill.size));
+        if ((fill.takerReduceOnly && !takerReduces) || (fill.makerReduceOnly && !makerReduces)) return false;
+        if (_isReduceOnly(market) && !(takerReduces && makerReduces)) {
+            revert IClearinghouseCore.ReduceOnlyInstrument(fill.instrument);
+        }
+        // The maker's side is the exact negative: quote balances are conserved.
+        int256 quote = mulWadDown(fill.size, market.funding - int256(uint256(fill.price)));
+        uint256 notional = mulDivDown(magnitude(fill.size), fill.price, WAD);
+        emit IClearinghouseCore.Filled(
+            taker.id, maker.id, fill.instrument, fill.size, fill.price, quote, fill.takerFee, fill.makerFee
+        );
+        _trade(set, market, taker, fill.size, quote, fill.takerFee, notional);
+        _trade(set, market, maker, -int256(fill.size), -quote, fill.makerFee, notional);
+        _sampleBasis(market, notional, fill.price);
+        market.traded = true;
+        return true;
+    }
+
+    function _requireTradable(Market memory market, Fill memory fill) private view {
+        if (fill.size == 0 || magnitude(fill.size) % market.sizeStep != 0) {
+            revert IClearinghouseCore.InvalidSize(fill.instrument, fill.size);
+        }
+        if (market.quote.state == OracleState.Halted) {
+            revert IClearinghouseCore.OracleNotUsable(uint8(market.underlying));
+        }
+        _requireInsideBand(market, fill.price);
+    }
+
+    /// @dev Whether `size` moves the account's position towards 0 and not past it.
+    function _reduces(OpenAccount memory account, uint256 instrument, int256 size) private pure returns (bool) {
+        uint256 place = _positionPlace(account, instrument);
+        if (place == account.header.positionCount) return false;
+        int256 held = account.positions[place].sizeIn();
+        return (held < 0) != (size < 0) && magnitude(size) <= magnitude(held);
+    }
+
+    function _trade(
+        WorkingSet memory set,
+        Market memory market,
+        OpenAccount memory account,
+        int256 size,
+        int256 quote,
+        uint256 fee,
+        uint256 notional
+    )
+        private
+    {
+        _changePosition(account, market, size, quote);
+        account.cash -= int256(fee);
+        set.totals.feesRay += int256(fee) * SIGNED_RAY;
+        account.tolerance += fee + notional / TOLERANCE_DIVISOR;
+        if (account.check == Check.None) account.check = Check.NewRisk;
+        ++account.header.positionNonce;
+    }
+
+    /// @dev Loss against mark, rounded up, of a side that a delegate signed for.
+    function _delegateLosses(Fill memory fill, uint256 mark) private pure returns (uint256[2] memory losses) {
+        int256 loss = int256(fill.size) * (int256(uint256(fill.price)) - int256(mark));
+        if (fill.takerDelegate != address(0)) losses[0] = positivePart(divUp(loss, SIGNED_WAD));
+        if (fill.makerDelegate != address(0)) losses[1] = positivePart(divUp(-loss, SIGNED_WAD));
+    }
+
+    /// @dev The modules own no order and no bid, as they sign nothing: only nobody and the clearinghouse are left to refuse.
+    function _requireOwner(AccountId account) internal view {
+        address owner = account.ownerOf();
+        if (owner == address(0) || owner == address(this)) revert IClearinghouseCore.InvalidOwner(owner);
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {ClearinghouseStorage} from "./Storage.sol";
+import {Totals} from "./WorkingSet.sol";
+
+/// @title Tokens: listing data, arrivals measured, caps, the outflow limit, departures
+abstract contract Vault is ClearinghouseStorage {
+    using SafeERC20 for IERC20;
+
+    uint256 private constant EXIT_PERIOD = 24 hours;
+
+    function _asset(uint256 asset) internal view returns (StoredAsset storage) {
+        if (asset >= _assets.length) revert IClearinghouseCore.UnknownAsset(uint8(asset));
+        return _assets[asset];
+    }
+
+    /// @dev Wad units of one token unit.
+    function _scaleOf(uint256 asset) internal view returns (uint256) {
+        return 10 ** (18 - _asset(asset).decimals);
+    }
+
+    /// @dev Pulls `amount` from the caller; what arrives is measured and must be all of it.
+    function _pull(uint256 asset, address from, uint256 amount) internal {
+        if (amount == 0) revert IClearinghouseCore.ZeroAmount();
+        IERC20 token = IERC20(_asset(asset).token);
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(from, address(this), amount);
+        uint256 received = token.balanceOf(address(this)) - before;
+        if (received != amount) revert IClearinghouseCore.TransferShortfall(address(token), amount, received);
+    }
+
+    function _send(uint256 asset, address to, uint256 amount) internal {
+        IERC20(_asset(asset).token).safeTransfer(to, amount);
+    }
+
+    /// @dev Counts collateral in, up to the cap in force.
+    function _countIn(uint256 asset, uint256 amount) internal {
+        StoredAsset storage stored = _asset(asset);
+        uint256 total = stored.total + amount;
+        uint256 cap = _capOf(stored);
+        if (total > cap) revert IClearinghouseCore.DepositCapExceeded(uint8(asset), total, cap);
+        stored.total = SafeCast.toUint128(total);
+    }
+
+    /// @dev Counts tokens out of the vault, within the outflow limit and the account's right to leave.
+    function _countOut(AccountId account, uint256 asset, uint256 amount, bool flat, Totals memory totals) internal {
+        StoredAsset storage stored = _asset(asset);
+        if (asset == 0) {
+            _takeTokens(totals, amount);
+        } else {
+            stored.total -= uint128(amount); // a balance never exceeds the total
+        }
+        uint256 limited = amount - _useExitRight(account, asset, amount, flat);
+        if (stored.outflowRefillPeriod == 0) return;
+        uint256 available = _outflowAvailable(stored);
+        if (limited > available) revert IClearinghouseCore.OutflowLimitExceeded(uint8(asset), available, limited);
+        stored.outflowAvailable = uint96(available - limited); // at most the capacity
+        stored.outflowUpdatedAt = uint32(block.timestamp);
+    }
+
+    function _takeTokens(Totals memory totals, uint256 amount) internal pure {
+        if (amount > totals.tokens) revert IClearinghouseCore.InsufficientLiquidity(0, totals.tokens, amount);
+        totals.tokens -= amount;
+    }
+
+    /// @dev Whatever leaves shrinks the right, so that it never covers more than was there at the request.
+    /// @return covered Part of `amount` that a flat account may take beside the outflow limit.
+    function _useExitRight(
+        AccountId account,
+        uint256 asset,
+        uint256 amount,
+        bool flat
+    )
+        private
+        returns (uint256 covered)
+    {
+        ExitRight storage right = _exitRights[account][asset];
+        uint256 requestedAt = right.requestedAt;
+        if (requestedAt == 0) return 0;
+        uint256 balance = right.balance;
+        uint256 taken = right.taken;
+        uint256 accrued = balance * Math.min(block.timestamp - requestedAt, EXIT_PERIOD) / EXIT_PERIOD;
+        if (flat && accrued > taken) covered = Math.min(amount, accrued - taken);
+        right.taken = uint104(Math.min(balance, taken + amount));
+    }
+
+    /// @dev Refills linearly over its period.
+    function _outflowAvailable(StoredAsset storage stored) internal view returns (uint256) {
+        uint256 capacity = stored.outflowCapacity;
+        uint256 elapsed = block.timestamp - stored.outflowUpdatedAt;
+        if (elapsed >= stored.outflowRefillPeriod) return capacity;
+        return Math.min(capacity, stored.outflowAvailable + capacity * elapsed / stored.outflowRefillPeriod);
+    }
+
+    /// @dev The cap in force now.
+    function _capOf(StoredAsset storage stored) internal view returns (uint256) {
+        uint256 from = stored.capFrom;
+        uint256 to = stored.capTo;
+        uint256 start = stored.capRampStart;
+        uint256 end = stored.capRampEnd;
+        if (block.timestamp >= end) return to;
+        return from + (to - from) * (block.timestamp - start) / (end - start); // ramps only rise
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccountId} from "../types/AccountId.sol";
+import {Fill} from "../types/Fill.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
+import {Margin} from "../types/Margin.sol";
+import {Portfolio} from "../types/Portfolio.sol";
+
+enum ActKind {
+    Deposit,
+    Withdraw,
+    Move,
+    Realise,
+    Trade
+}
+
+/// @notice One step of a batch.
+/// @param kind What to do.
+/// @param account Whose account (the paying side of a move).
+/// @param counterpart The receiving account of a move; else ignored.
+/// @param receiver Where a withdrawal goes; else ignored.
+/// @param asset Asset id; 0 is the settlement token.
+/// @param amount In the asset's own decimals; `type(uint256).max` withdraws or moves all.
+/// @param data For `Trade`, the arguments of `IExchange.settle`, ABI-encoded; else empty.
+struct Act {
+    ActKind kind;
+    AccountId account;
+    AccountId counterpart;
+    address receiver;
+    uint8 asset;
+    uint256 amount;
+    bytes data;
+}
+
+/// @title The clearinghouse: one vault, every account, one margin check
+/// @notice Holds every token and every account's cash, collateral and positions. Cash is the settlement token in wad
+///         and alone may go negative. Collateral balances are kept in the token's own units.
+///         Amounts at the edge are in the token's own decimals.
+interface IClearinghouseCore {
+    event Deposited(AccountId indexed account, uint8 indexed asset, address indexed from, uint256 amount);
+    event Withdrawn(AccountId indexed account, uint8 indexed asset, address indexed to, uint256 amount);
+    event Moved(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
+    /// @dev `value` moved from the position's quote balance into cash.
+    event Realised(AccountId indexed account, uint24 indexed instrument, int256 value);
+    /// @dev `size` and `quote` are the changes of the taker's position; the maker's are their negatives.
+    event Filled(
+        AccountId indexed taker,
+        AccountId indexed maker,
+        uint24 indexed instrument,
+        int256 size,
+        uint256 price,
+        int256 quote,
+        uint256 takerFee,
+        uint256 makerFee
+    );
+    /// @dev A position reached size 0 and its remaining quote balance went to cash.
+    event PositionClosed(AccountId indexed account, uint24 indexed instrument, int256 quoteToCash);
+    event InterestAccrued(uint256 supplyIndex, uint256 borrowIndex, uint256 totalCash, uint256 totalDebt);
+    /// @dev An account's cash was brought from its last index to now.
+    event CashAccrued(AccountId indexed account, int256 interest);
+    event FundingAccrued(uint24 indexed instrument, int256 cumulativeFunding, int256 basis, uint256 indexPrice);
+    /// @dev From now the basis ramps from `start` to `sample` over `window` seconds. 1e9 is one.
+    event BasisSampled(uint24 indexed instrument, int256 start, int256 sample, uint256 window);
+    event CashTransferred(AccountId indexed from, AccountId indexed to, uint256 amount);
+    /// @dev One slice of an auction. Per leg amounts follow in `SliceCollateral` and `SlicePosition`.
+    event SliceTransferred(AccountId indexed from, AccountId indexed to, uint256 fraction, int256 cash);
+    event SliceCollateral(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
+    event SlicePosition(
+        AccountId indexed from, AccountId indexed to, uint24 indexed instrument, int256 size, int256 quote
+    );
+    event LossRecorded(AccountId indexed account, uint256 amount, uint256 total);
+    event FeesDistributed(uint256 toInsurance, uint256 toTreasury);
+    event LiquidationFlagSet(AccountId indexed account, bool inLiquidation);
+    event AssetListed(uint8 indexed asset, address indexed token, uint8 underlying, uint8 decimals);
+    event DepositCapSet(uint8 indexed asset, uint256 cap, uint40 rampStart, uint40 rampEnd);
+    event InstrumentListed(uint24 indexed index, InstrumentId indexed instrument, uint256 sizeStep);
+    event OpenInterestCapSet(uint24 indexed instrument, uint256 cap);
+    event ReduceOnlySet(uint24 indexed instrument, bool reduceOnly, uint40 until);
+    event ExitRequested(AccountId indexed account, uint8 indexed asset, uint256 balance);
+
+    error Locked();
+    error NotLocked();
+    error NotModule(address caller);
+    error NotAuthorised(AccountId account, address caller);
+    error InvalidOwner(address owner);
+    error UnknownAsset(uint8 asset);
+    error UnknownInstrument(uint24 instrument);
+    error ZeroAmount();
+    error DepositCapExceeded(uint8 asset, uint256 total, uint256 cap);
+    error DepositsPaused(uint8 asset);
+    error TransferShortfall(address token, uint256 expected, uint256 received);
+    error InsufficientBalance(AccountId account, uint8 asset, uint256 balance, uint256 requested);
+    error InsufficientLiquidity(uint8 asset, uint256 available, uint256 requested);
+    error OutflowLimitExceeded(uint8 asset, uint256 available, uint256 requested);
+    error TooManyCollaterals(AccountId account);
+    error TooManyPositions(AccountId account);
+    error IsolatedAccountBound(AccountId account, uint8 bound, uint8 underlying);
+    error InitialMarginShortfall(AccountId account, int256 equity, uint256 requirement);
+    /// @dev Between maintenance and initial margin only acts that lower risk are allowed; `rule` names which broke.
+    error RiskNotReduced(AccountId account, bytes32 rule);
+    error BelowMaintenanceMargin(AccountId account, int256 equity, uint256 requirement);
+    error AccountInLiquidation(AccountId account);
+    error NotFlat(AccountId account);
+    error OracleNotUsable(uint8 underlying);
+    error ReduceOnlyInstrument(uint24 instrument);
+    error OpenInterestCapExceeded(uint24 instrument, uint256 openInterest, uint256 cap);
+    /// @dev `value` is `openInterest` at index, wad.
+    error UnderlyingOpenInterestCapExceeded(uint8 underlying, uint256 openInterest, uint256 value);
+    error OutsidePriceBand(uint24 instrument, uint256 price, uint256 mark);
+    error InvalidSize(uint24 instrument, int256 size);
+    error SelfTrade(AccountId account);
+    error FractionOutOfRange(uint256 fraction);
+    error DifferentOwners(AccountId from, AccountId to);
+
+    // Acts ------------------------------------------------------------------------------------------------------
+
+    /// @notice Pulls `amount` of `asset` from the caller into `account`; what arrives is measured and must be `amount`.
+    /// @dev Only the owner or a delegate. Needs no oracle and no margin check.
+    function deposit(AccountId account, uint8 asset, uint256 amount) external;
+
+    /// @notice Anyone may pay an account's debt: pulls at most `amount`, never more than the debt rounded up.
+    /// @return paid In the settlement token's decimals.
+    function repay(AccountId account, uint256 amount) external returns (uint256 paid);
+
+    /// @notice Sends `amount` of `asset` to `to`. Only the owner. A flat account needs no oracle and no margin check.
+    function withdraw(AccountId account, uint8 asset, uint256 amount, address to) external;
+
+    /// @notice Moves `amount` of `asset` between two accounts of the caller.
+    function move(AccountId from, AccountId to, uint8 asset, uint256 amount) external;
+
+    /// @notice Moves the value of every position into cash. Anyone may call.
+    function realise(AccountId account) external;
+
+    /// @notice Runs acts in order and checks margin once an account at the end.
+    function batch(Act[] calldata acts) external;
+
+    // Modules (the exchange, the auctions, the insurance fund) --------------------------------------------------------
+
+    /// @notice Takes the lock that all state-changing entries share, for one of the modules.
+    function lock() external;
+
+    function unlock() external;
+
+    /// @notice Exchange only. Applies fills in order and checks margin once an account.
+    /// @param accounts Distinct accounts the fills point into.
+    /// @return applied False for a fill that was skipped because for a reduce-only side it would not have moved the
+    ///         position towards 0, or past it.
+    /// @return delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
+    function settleFills(
+        AccountId[] calldata accounts,
+        Fill[] calldata fills
+    )
+        external
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses);
+
+    /// @notice Auctions only. Accrues, realises, and returns the account's margin.
+    function touch(AccountId account) external returns (Margin memory);
+
+    /// @notice Auctions only. Moves a fraction of every balance and position of `from` to `to`, cash less `keptCash`,
+    ///         every signed amount rounded down (for `from`), then `payment` from `to`'s cash to `from`'s, and checks `to`
+    ///         at initial margin.
+    /// @param fraction Wad in (0, 1].
+    /// @param keptCash Cash of `from` that is no part of the slice, wad.
+    /// @param payment Cash that moves from `to` to `from`, no part of the slice either, wad.
+    /// @return fromAfter Margin of `from` afterwards.
+    function transferSlice(
+        AccountId from,
+        AccountId to,
+        uint256 fraction,
+        uint256 keptCash,
+        uint256 payment
+    )
+        external
+        returns (Margin memory fromAfter);
+
+    /// @notice Auctions only.
+    function setLiquidation(AccountId account, bool inLiquidation) external;
+
+    /// @notice Auctions and insurance fund only. Moves cash between accounts without a margin check of the payer, who is
+    ///         a module's own account or an account in liquidation paying out set-aside cash.
+    function transferCash(AccountId from, AccountId to, uint256 amount) external;
+
+    /// @notice Auctions only. Credits `to` with cash that nobody pays; the protocol's uncovered loss grows by as much.
+    function recordLoss(AccountId to, uint256 amount) external;
+
+    /// @notice Insurance fund only: cash in and out of the fund's own account, with the token, unlimited by caps.
+    function depositForModule(address from, uint256 amount) external;
+
+    function withdrawForModule(address to, uint256 amount) external;
+
+    // Views -----------------------------------------------------------------------------------------------------
+
+    function portfolioOf(AccountId account) external view returns (Portfolio memory);
+
+    /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
+    function marginOf(AccountId account) external view returns (Margin memory);
+
+    function cashOf(AccountId account) external view returns (int256);
+
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
+}

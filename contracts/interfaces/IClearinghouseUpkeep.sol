@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccountId} from "../types/AccountId.sol";
+
+/// @title Acts of the clearinghouse that no margin depends on
+interface IClearinghouseUpkeep {
+    /// @notice A flat account's right to 1/24 of its balance an hour, beside the outflow limit, starts here.
+    function requestExit(AccountId account, uint8 asset) external;
+
+    /// @notice Brings an instrument's funding up to now. Anyone may call.
+    function accrueFunding(uint24 instrument) external;
+
+    /// @notice Splits collected fees between the insurance fund's and the treasury's accounts. Anyone may call.
+    function distributeFees() external;
+}
