@@ -7,7 +7,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
 import {BILLION, RAY, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
-import {CashWord, packCash, unpackCash} from "./Words.sol";
+import {CashWord, packCash, packPair, unpackCash, unpackPair} from "./Words.sol";
 import {OpenAccount, Totals} from "./WorkingSet.sol";
 
 /// @title Cash, interest and the exact books of both
@@ -23,14 +23,11 @@ abstract contract Cash is ClearinghouseStorage {
     /// @dev The books accrued to now. Writes nothing.
     function _accruedTotals() internal view returns (Totals memory totals) {
         StoredTotals storage stored = _totals;
-        totals.supplyIndex = stored.supplyIndex;
-        totals.borrowIndex = stored.borrowIndex;
-        totals.supplyShares = stored.supplyShares;
-        totals.debtShares = stored.debtShares;
+        (totals.supplyIndex, totals.borrowIndex) = unpackPair(stored.indices);
+        (totals.supplyShares, totals.debtShares) = unpackPair(stored.shares);
         totals.feesRay = stored.feesRay;
         totals.accruedAt = stored.accruedAt;
-        totals.tokens = stored.tokens;
-        totals.uncoveredLoss = stored.uncoveredLoss;
+        (totals.tokens, totals.uncoveredLoss) = unpackPair(stored.assets);
         if (totals.accruedAt != block.timestamp) _accrueInterest(totals);
     }
 
@@ -71,14 +68,11 @@ abstract contract Cash is ClearinghouseStorage {
     function _saveTotals(Totals memory totals) internal {
         StoredTotals storage stored = _totals;
         bool accrued = stored.accruedAt != totals.accruedAt && totals.debtShares != 0;
-        stored.supplyIndex = uint128(totals.supplyIndex); // at most MAX_INDEX, like the next
-        stored.borrowIndex = uint128(totals.borrowIndex);
-        stored.supplyShares = SafeCast.toUint128(totals.supplyShares);
-        stored.debtShares = SafeCast.toUint128(totals.debtShares);
-        stored.feesRay = SafeCast.toInt192(totals.feesRay);
+        stored.indices = packPair(totals.supplyIndex, totals.borrowIndex);
+        stored.shares = packPair(totals.supplyShares, totals.debtShares);
+        stored.feesRay = SafeCast.toInt216(totals.feesRay);
         stored.accruedAt = uint40(totals.accruedAt);
-        stored.tokens = SafeCast.toUint128(totals.tokens);
-        stored.uncoveredLoss = SafeCast.toUint128(totals.uncoveredLoss);
+        stored.assets = packPair(totals.tokens, totals.uncoveredLoss);
         if (accrued) {
             emit IClearinghouseCore.InterestAccrued(
                 totals.supplyIndex, totals.borrowIndex, _totalCash(totals), _totalDebt(totals)

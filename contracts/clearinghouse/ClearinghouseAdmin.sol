@@ -23,7 +23,7 @@ import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {InstrumentId, perpOf} from "../types/InstrumentId.sol";
 import {Accounts} from "./Accounts.sol";
 import {Lock} from "./Lock.sol";
-import {PositionWord} from "./Words.sol";
+import {PositionWord, packPair} from "./Words.sol";
 import {Market, OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse's setters, upkeep and reports
@@ -55,7 +55,7 @@ contract ClearinghouseAdmin is
     function initialise(address authority_, address settlementToken, address engine, address hub) external {
         if (address(this).code.length != 0) revert AlreadyInitialised();
         _setAuthority(_nonZero(authority_, "authority"));
-        _totals.supplyIndex = _totals.borrowIndex = uint128(RAY);
+        _totals.indices = packPair(RAY, RAY);
         _setMarginEngine(engine);
         _setOracleHub(hub);
         _list(settlementToken, 0);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
-import {CashWord, PositionWord} from "./Words.sol";
+import {CashWord, PairWord, PositionWord} from "./Words.sol";
 
 /// @title All state of the clearinghouse, and its one lock
 /// @dev Shared, slot for slot, by `Clearinghouse` and by `ClearinghouseAdmin`, to which it delegates setters and reports.
@@ -17,16 +17,16 @@ abstract contract ClearinghouseStorage {
         mapping(uint256 place => PositionWord) positions;
     }
 
-    /// @dev Slot 0: supply 16 + borrow 16. Slot 1: 16 + 16. Slot 2: 24 + 5. Slot 3: 16 + 16.
+    /// @param indices Supply index, borrow index.
+    /// @param shares Supply shares, debt shares.
+    /// @param feesRay 27 bytes, with the time 32.
+    /// @param assets Settlement tokens held, uncovered loss.
     struct StoredTotals {
-        uint128 supplyIndex;
-        uint128 borrowIndex;
-        uint128 supplyShares;
-        uint128 debtShares;
-        int192 feesRay;
+        PairWord indices;
+        PairWord shares;
+        int216 feesRay;
         uint40 accruedAt;
-        uint128 tokens;
-        uint128 uncoveredLoss;
+        PairWord assets;
     }
 
     /// @dev Slot 0: 20 + 1 + 1 + 5. Slot 1: 16. Slot 2: 12 + 12 + 4 + 4. Slot 3: 12 + 12 + 4 + 4.

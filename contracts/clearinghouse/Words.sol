@@ -21,6 +21,23 @@ function unpackCash(CashWord word) pure returns (int256 cash, uint256 index) {
     index = CashWord.unwrap(word) >> 128;
 }
 
+/// @notice Two amounts that are used together.
+///
+///   255            128 127             0
+///  +------------------+-----------------+
+///  | second (128)     | first (128)     |
+///  +------------------+-----------------+
+type PairWord is uint256;
+
+function packPair(uint256 first, uint256 second) pure returns (PairWord) {
+    return PairWord.wrap((uint256(SafeCast.toUint128(second)) << 128) | SafeCast.toUint128(first));
+}
+
+function unpackPair(PairWord word) pure returns (uint256 first, uint256 second) {
+    first = uint128(PairWord.unwrap(word));
+    second = PairWord.unwrap(word) >> 128;
+}
+
 /// @notice One position of one account; zero where the slot is free.
 ///
 ///   255         232 231            128 127             0
