@@ -23,6 +23,10 @@ class Record(tuple[Any, ...]):
 
     names: tuple[str, ...]
 
+    # A field's name wins over the tuple's own method: a quote has an `index`.
+    index = property(lambda self: self.__getattr__("index"))  # type: ignore[assignment]
+    count = property(lambda self: self.__getattr__("count"))  # type: ignore[assignment]
+
     def __new__(cls, names: Iterable[str], values: Iterable[Any]) -> Record:
         record = super().__new__(cls, values)
         record.names = tuple(names)

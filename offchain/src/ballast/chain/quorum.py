@@ -162,7 +162,7 @@ class QuorumDomain:
         """Exactly ``threshold`` signatures by distinct signers of the set, in the ascending order the feed asks for.
 
         Raises:
-            QuorumNotReached: Too few of ``signatures`` are by signers of the set; strangers and duplicates count nothing.
+            QuorumNotReached: Too few are by distinct signers of the set; strangers and duplicates count nothing.
         """
         allowed = {signer.lower() for signer in signers}
         valid: dict[str, CompactSignature] = {}
