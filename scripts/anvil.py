@@ -59,7 +59,7 @@ def anvil(*options: str, port: int | None = None) -> Iterator[Anvil]:
     Raises:
         AnvilError: It is not installed or does not answer.
     """
-    port = port or _free_port()
+    port = port or free_port()
     command = ["anvil", "--port", str(port), "--hardfork", "cancun", "--silent", "--order", "fifo", *options]
     try:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -73,7 +73,7 @@ def anvil(*options: str, port: int | None = None) -> Iterator[Anvil]:
         node.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,157 @@
+"""`./dev demo`: a real crash replayed on a local chain, every loss its owner's own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from ballast.chain.contracts import Deployment
+from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
+from rich.console import Console
+
+from scripts.anvil import AnvilError, anvil
+from scripts.demo.findings import Findings, find
+from scripts.demo.operators import Operator, start_operator
+from scripts.demo.population import key_of, populate
+from scripts.demo.progress import ReplayProgress
+from scripts.demo.replay import Market, replay
+from scripts.demo.report import Sample, Summary, draw, print_summary
+from scripts.demo.requirement import Arithmetic
+from scripts.demo.stage import (
+    DAY,
+    FUND_CASH,
+    MAKER_CASH,
+    MAKERS,
+    Stage,
+    deploy,
+    fund,
+    fund_insurance,
+    impersonate,
+    open_books,
+    report_prices,
+    set_clock,
+)
+
+OPERATORS = {"north": 400_000, "south": 250_000}
+SAMPLES = 160
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--crisis", default="2021-05-19", show_default=True, help="Window to replay, by its day.")
+@click.option("--accounts", default=300, show_default=True, type=click.IntRange(1, 5_000), help="Traders to open.")
+@click.option("--speed", default=1, show_default=True, type=click.IntRange(1), help="Bars of history a block.")
+@click.option("--seed", default=7, show_default=True, help="Draws the population and the feeds' errors.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True, help="For results."
+)
+@click.option("--whole", is_flag=True, help="Replay the whole window that ships, not only the crisis' own day.")
+def main(crisis: str, accounts: int, speed: int, seed: int, out: Path, whole: bool) -> None:
+    """Deploy Ballast on a chain of its own, open ACCOUNTS books by signed orders, and replay a real crisis through lagging
+    price feeds while two keepers of limited capital compete, each its own process.
+
+    Writes summary.json, replay.png and replay.svg to --out. Exit status 0 only if every balance reconciles to the wei.
+    """
+    console = Console()
+    try:
+        window = load_crisis(crisis)
+    except UnknownCrisis as unknown:
+        raise click.BadParameter(str(unknown), param_hint="--crisis") from None
+    try:
+        summary = run(console, window, accounts, speed, seed, out, whole)
+    except AnvilError as fault:
+        console.print(f"[red]error:[/red] {fault}")
+        sys.exit(3)
+    sys.exit(0 if summary.reconciled else 1)
+
+
+def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, out: Path, whole: bool) -> Summary:
+    started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    market = Market(crisis, np.random.default_rng(seed))
+    bars = bars_of(crisis, speed, whole)
+    genesis = market.time(bars[0]) - 3 * DAY
+    with (
+        tempfile.TemporaryDirectory(prefix="ballast-demo-") as private,
+        anvil("--timestamp", str(genesis), "--gas-limit", "60000000", "--no-rate-limit") as node,
+    ):
+        console.print(f"[bold]{crisis.title}[/bold], {crisis.name}: {len(bars):,} blocks, {accounts:,} accounts")
+        stage = deploy(node, market.prices(bars[0]), out)
+        console.print(f"deployed {len(stage.record.contracts)} contracts ({time.monotonic() - started:.0f} s)")
+        arithmetic = Arithmetic(stage.book, stage.record, market.prices(bars[0]))
+        stage.traders = populate(accounts, seed, market.prices(bars[0]), arithmetic.shortfall, arithmetic.steps)
+        set_up_accounts(stage, market, bars[0], seed)
+        console.print(f"opened {accounts:,} books by signed orders ({time.monotonic() - started:.0f} s)")
+        operators = hire(stage, out, Path(private), seed)
+        try:
+            with ReplayProgress(console, stage, market, len(bars)) as progress:
+                samples = replay(stage, market, operators, bars, max(1, len(bars) // SAMPLES), progress.update)
+        finally:
+            statuses = {operator.name: operator.stop() for operator in operators}
+        if any(statuses.values()):
+            console.print(f"[red]a keeper ended badly:[/red] {statuses}; see {out}/keeper-<name>.log")
+        findings = find(stage, operators, arithmetic, Deployment.load(out / "deployment.json"))
+    return conclude(console, crisis, findings, samples, accounts, seed, out, time.monotonic() - started)
+
+
+def bars_of(crisis: Crisis, speed: int, whole: bool) -> list[int]:
+    """Bars to replay: from the start of the crisis' own day unless `whole`; the last bar always."""
+    day = int(np.datetime64(crisis.name, "s").astype(int))
+    first = 0 if whole else int(np.searchsorted(crisis.open_time, day))
+    last = len(crisis.open_time) - 1
+    return sorted({*range(first, last + 1, speed), last})
+
+
+def set_up_accounts(stage: Stage, market: Market, bar: int, seed: int) -> None:
+    """Caps ramp for a day; then makers, insurers and traders deposit, and every book is opened."""
+    prices, opening = market.prices(bar), market.time(bar) - DAY
+    makers = [key_of(seed, f"maker {number}") for number in range(MAKERS)]
+    insurer = key_of(seed, "insurer")
+    impersonate(stage, [key.address for key in (*makers, insurer, *(trader.key for trader in stage.traders))])
+    stage.node.request("evm_setAutomine", False)
+    set_clock(stage.node, opening)
+    everything = {**prices, "USDC": 1.0}
+    stage.send(report_prices(stage, everything, opening))
+    deposits = [step for maker in makers for step in fund(stage, maker.address, {"USDC": MAKER_CASH})]
+    deposits += [step for trader in stage.traders for step in fund(stage, trader.key.address, trader.deposits)]
+    stage.send(deposits)
+    stage.send(fund_insurance(stage, insurer.address, FUND_CASH))
+    open_books(stage, prices, opening, seed)
+
+
+def hire(stage: Stage, out: Path, private: Path, seed: int) -> list[Operator]:
+    """Starts the competing keepers, each with its own capital in its own account."""
+    operators = []
+    for name, capital in OPERATORS.items():
+        key = key_of(seed, f"operator {name}")
+        impersonate(stage, [key.address])
+        stage.send(list(fund(stage, key.address, {"USDC": capital})))
+        options = ["--bidder", key.address, "--poll", "0.02", "--least-profit", "2"]
+        operators.append(start_operator(name, key, stage.node.url, out / "deployment.json", private / name, options))
+    return operators
+
+
+def conclude(
+    console: Console,
+    crisis: Crisis,
+    findings: Findings,
+    samples: Sequence[Sample],
+    accounts: int,
+    seed: int,
+    out: Path,
+    seconds: float,
+) -> Summary:
+    summary = findings.summary(crisis.name, accounts, samples, seconds, {"population": seed, "feeds": seed})
+    summary.write(out)
+    pictures = draw(samples, findings.started_at, f"{crisis.title}, {crisis.name}: {accounts:,} accounts", out)
+    print_summary(console, summary)
+    console.print(f"written: {out / 'summary.json'}, {', '.join(str(picture) for picture in pictures)}")
+    return summary
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Sets the stage: the system deployed, a funded population, every book opened by matched signed orders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ballast.chain import codec
+from ballast.chain.artifacts import checkout_root, load_artifacts
+from ballast.chain.ids import account_id, perp_of
+from ballast.chain.orders import Match, OrderDomain, SignedOrder, limit_order, settle_calldata
+from ballast.deployment.builder import Builder
+from ballast.deployment.config import load_network
+from ballast.deployment.record import DeploymentRecord
+from ballast.deployment.rpc import RpcBackend
+from ballast.risk.book import Book
+
+from scripts.anvil import Anvil
+from scripts.demo.population import UNDERLYINGS, Trader, key_of
+
+WAD = 10**18
+DAY = 86_400
+ETHER = hex(1_000 * WAD)
+TRADES_A_SETTLEMENT = 8
+SENDS_A_BLOCK = 150
+MAKERS = 4
+MAKER_CASH = 60_000_000
+FUND_CASH = 1_000_000
+
+
+@dataclass
+class Stage:
+    """A deployed system on a chain of one's own, and its cast."""
+
+    node: Anvil
+    record: DeploymentRecord
+    book: Book
+    traders: list[Trader] = field(default_factory=list)
+
+    def address(self, contract: str) -> str:
+        return self.record.contracts[contract].address
+
+    def abi(self, contract: str) -> codec.Abi:
+        return load_artifacts(checkout_root())[self.record.contracts[contract].artifact].abi
+
+    def encode(self, contract: str, function: str, *arguments: Any) -> tuple[str, bytes]:
+        """Address and calldata."""
+        return self.address(contract), codec.encode_call(self.abi(contract), function, arguments)
+
+    def view(self, contract: str, function: str, *arguments: Any, block: str = "latest") -> Any:
+        """Result of a view at a block."""
+        to, data = self.encode(contract, function, *arguments)
+        answer = self.node.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
+        return codec.decode_result(self.abi(contract), function, len(arguments), bytes.fromhex(answer[2:]))
+
+    def send(
+        self,
+        transactions: Sequence[tuple[str, tuple[str, bytes]]],
+    ) -> None:
+        """Sends (sender, (to, data)) from impersonated accounts, many a block; every one must succeed."""
+        for start in range(0, len(transactions), SENDS_A_BLOCK):
+            part = transactions[start : start + SENDS_A_BLOCK]
+            hashes = self.node.batch(
+                [
+                    (
+                        "eth_sendTransaction",
+                        [{"from": who, "to": to, "data": "0x" + data.hex(), "gas": hex(12_000_000)}],
+                    )
+                    for who, (to, data) in part
+                ]
+            )
+            receipts: list[Any] = [None]
+            while None in receipts:
+                self.node.request("evm_mine")
+                receipts = self.node.batch([("eth_getTransactionReceipt", [found]) for found in hashes])
+            for receipt, (who, (to, _)) in zip(receipts, part, strict=True):
+                if int(receipt["status"], 16) != 1:
+                    raise RuntimeError(f"a transaction from {who} to {to} failed: {self._reason(receipt)}")
+
+    def _reason(self, receipt: Any) -> str:
+        sent = self.node.request("eth_getTransactionByHash", receipt["transactionHash"])
+        try:
+            self.node.request(
+                "eth_call", {k: sent[k] for k in ("from", "to", "input")}, hex(int(receipt["blockNumber"], 16) - 1)
+            )
+        except Exception as fault:
+            return str(fault)
+        return receipt["transactionHash"]
+
+
+def deploy(node: Anvil, prices: Mapping[str, float], folder: Path) -> Stage:
+    """Deploys the local network's configuration with feeds at the crisis' opening prices."""
+    network, book = load_network(checkout_root() / "config" / "networks" / "local.yaml")
+    underlyings = {}
+    for symbol, underlying in network.underlyings.items():
+        sources = {
+            rank: source.model_copy(
+                update={"chainlink": source.chainlink.model_copy(update={"price": f"{prices[symbol]:.8f}"})}
+            )
+            for rank in ("first", "second")
+            if (source := getattr(underlying, rank)) is not None and source.chainlink is not None and symbol in prices
+        }
+        underlyings[symbol] = underlying.model_copy(update=sources)
+    network = network.model_copy(update={"underlyings": underlyings})
+    record = Builder(network, book, RpcBackend.connect(node.url)).deploy()
+    (folder / "deployment.json").parent.mkdir(parents=True, exist_ok=True)
+    record.write(folder / "deployment.json")
+    return Stage(node, record, book)
+
+
+def set_clock(node: Anvil, timestamp: int) -> None:
+    """The next block has this time."""
+    node.request("evm_setNextBlockTimestamp", hex(timestamp))
+
+
+def report_prices(
+    stage: Stage, prices: Mapping[str, float], timestamp: int, ranks: Sequence[int] = (0, 1)
+) -> list[tuple[str, tuple[str, bytes]]]:
+    """Transactions that make feeds report, by underlying symbol."""
+    sender = stage.node.request("eth_accounts")[0]
+    abi = load_artifacts(checkout_root())["MockAggregator"].abi
+    return [
+        (sender, (feeds[rank], codec.encode_call(abi, "report", [round(prices[symbol] * 10**8), timestamp])))
+        for symbol, feeds in stage.record.feeds.items()
+        for rank in ranks
+        if rank < len(feeds) and symbol in prices
+    ]
+
+
+def fund(stage: Stage, owner: str, deposits: Mapping[str, float]) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    """Mints, approves and deposits, in order."""
+    token_abi = load_artifacts(checkout_root())["MockToken"].abi
+    sender = stage.node.request("eth_accounts")[0]
+    for symbol, amount in deposits.items():
+        token, asset = stage.record.tokens[symbol], stage.record.assets[symbol]
+        units = int(amount * 10 ** decimals_of(stage, symbol))
+        yield sender, (token, codec.encode_call(token_abi, "mint", [owner, units]))
+        yield owner, (token, codec.encode_call(token_abi, "approve", [stage.address("Clearinghouse"), units]))
+        yield owner, stage.encode("Clearinghouse", "deposit", account_id(owner, 0), asset, units)
+
+
+def fund_insurance(stage: Stage, owner: str, amount: float) -> list[tuple[str, tuple[str, bytes]]]:
+    """Mints, approves and deposits into the insurance fund."""
+    token_abi = load_artifacts(checkout_root())["MockToken"].abi
+    token, units = stage.record.tokens["USDC"], int(amount * 10**6)
+    return [
+        (stage.node.request("eth_accounts")[0], (token, codec.encode_call(token_abi, "mint", [owner, units]))),
+        (owner, (token, codec.encode_call(token_abi, "approve", [stage.address("InsuranceFund"), units]))),
+        (owner, stage.encode("InsuranceFund", "deposit", units, owner)),
+    ]
+
+
+def decimals_of(stage: Stage, symbol: str) -> int:
+    return {"USDC": 6, "WBTC": 8}.get(symbol, 18)
+
+
+def impersonate(stage: Stage, owners: Sequence[str]) -> None:
+    """Lets the node send for these accounts, which pay gas; orders are signed with real keys all the same."""
+    stage.node.batch([("anvil_impersonateAccount", [owner]) for owner in owners])
+    stage.node.batch([("anvil_setBalance", [owner, ETHER]) for owner in owners])
+
+
+def open_books(stage: Stage, prices: Mapping[str, float], timestamp: int, seed: int) -> None:
+    """Every position comes into being by two signed orders that match: the trader's and a market maker's."""
+    makers = [key_of(seed, f"maker {number}") for number in range(MAKERS)]
+    domain = OrderDomain(stage.record.chain_id, stage.address("Exchange"))
+    instruments = {name: perp_of(stage.record.underlyings[name]) for name in UNDERLYINGS}
+    batches: dict[int, list[tuple[SignedOrder, SignedOrder]]] = defaultdict(list)
+    nonce = 0
+    for number, trader in enumerate(stage.traders):
+        for name, size in trader.sizes.items():
+            nonce += 1
+            maker = makers[number % MAKERS]
+            units = round(size * 10**6) * 10**12
+            limit = round(prices[name] * 10**8) * 10**10
+            taking = limit_order(trader.key.address, instruments[name], units, limit, timestamp + DAY, nonce)
+            making = limit_order(maker.address, instruments[name], -units, limit, timestamp + DAY, nonce)
+            batches[number % MAKERS].append((domain.sign(taking, trader.key), domain.sign(making, maker)))
+    calls = [
+        (makers[number].address, (stage.address("Exchange"), _settle(pairs[start : start + TRADES_A_SETTLEMENT])))
+        for number, pairs in batches.items()
+        for start in range(0, len(pairs), TRADES_A_SETTLEMENT)
+    ]
+    stage.send(calls)
+
+
+def _settle(pairs: Sequence[tuple[SignedOrder, SignedOrder]]) -> bytes:
+    orders = [order for pair in pairs for order in pair]
+    matches = [Match(2 * k, 2 * k + 1, abs(pair[0].order.size)) for k, pair in enumerate(pairs)]
+    return settle_calldata(orders, matches)
