@@ -51,8 +51,8 @@ SAMPLES = 160
 )
 @click.option("--whole", is_flag=True, help="Replay the whole window that ships, not only the crisis' own day.")
 def main(crisis: str, accounts: int, speed: int, seed: int, out: Path, whole: bool) -> None:
-    """Deploy Ballast on a chain of its own, open ACCOUNTS books by signed orders, and replay a real crisis through lagging
-    price feeds while two keepers of limited capital compete, each its own process.
+    """Deploy Ballast on a chain of its own, open ACCOUNTS books by signed orders, and replay a real crisis through
+    lagging price feeds while two keepers of limited capital compete, each its own process.
 
     Writes summary.json, replay.png and replay.svg to --out. Exit status 0 only if every balance reconciles to the wei.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.table import Table
 
@@ -23,7 +25,7 @@ def auctions(system: System, as_json: bool) -> None:
     started = EventReader(system, ["Auctions"]).read(system.deployment.block, block.number)
     suspects = accounts_of(event for event in started if event.name == "AuctionStarted")
     snapshot = take_snapshot(system, block, suspects, Mirror(), Policy())
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "account": hex(auction.account),
             "auction": auction.auction_id,
