@@ -24,7 +24,9 @@ def realistic_portfolio(random, quotes):
     def amount(quote):
         return random.randint(1, 10**6) * WAD * WAD // quote.index
 
-    collaterals = [CollateralLeg(random.randint(1, 5), q.underlying, amount(q)) for q in quotes if random.random() < 0.5]
+    collaterals = [
+        CollateralLeg(random.randint(1, 5), q.underlying, amount(q)) for q in quotes if random.random() < 0.5
+    ]
     positions = []
     for quote in quotes:
         if random.random() < 0.6:

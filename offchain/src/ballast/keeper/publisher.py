@@ -1,8 +1,8 @@
 """Publishing prices as one of the quorum's signers.
 
-The signers share a folder (a synchronised directory, a mounted bucket). In turn, one proposes a batch; the others compare
-every value with their own prices and sign it, or do not; whoever finds the threshold reached submits. A signer that
-disagrees or sleeps costs nothing but its signature: the next one's turn comes.
+The signers share a folder (a synchronised directory, a mounted bucket). In turn, one proposes a batch; the others
+compare every value with their own prices and sign it, or do not; whoever finds the threshold reached submits. A signer
+that disagrees or sleeps costs nothing but its signature: the next one's turn comes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ asks the chain. Amounts are floats of value units and whole units of the underly
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,17 @@ class Estimates:
 
 
 @dataclass(frozen=True)
+class _Requirement:
+    """What one book, or a blend of two, asks of each account."""
+
+    scan: Floats
+    charges: Floats
+    halt_bonus: Floats
+    initial_factor: Floats
+    liquidation_end_factor: Floats
+
+
+@dataclass(frozen=True)
 class _Gathered:
     """Exposures by account (rows) and underlying (columns of the book)."""
 
@@ -112,29 +123,32 @@ class VectorEngine:
             quotes: One for every underlying held; an underlying without one makes its holders' figures NaN.
         """
         by_id = {quote.underlying: quote for quote in quotes}
-        estimates = self._under(self._current, holdings, by_id, settlement_token_usd)
-        if self._previous is None:
-            return estimates
-        before = self._under(self._previous, holdings, by_id, settlement_token_usd)
-        known = ~np.isnan(before.maintenance_margin)
-        return _blend(before, estimates, np.where(known, self._weight, 1.0))
-
-    def _under(self, book: Book, holdings: Holdings, quotes: Mapping[int, Quote], usd: int) -> Estimates:
-        index = np.array([_price(quotes, grid.id) for grid in book.underlyings])
-        gathered = _gather(book, holdings, index)
-        scan = _scan(book, gathered, self._shocks(book, quotes))
-        charges = _charges(book, holdings, gathered, index, usd)
-        equity = holdings.cash.copy()
-        _add(equity, holdings.collateral_account, _collateral_values(book, holdings, index))
-        _add(equity, holdings.position_account, holdings.position_size * holdings.position_mark + holdings.position_offset)
+        requirement = self._requirement(self._current, holdings, by_id, settlement_token_usd)
+        if self._previous is not None:
+            before = self._requirement(self._previous, holdings, by_id, settlement_token_usd)
+            requirement = _blend(before, requirement, self._weight)
+        equity, gross = _equity(self._current, holdings, by_id)
         return Estimates(
             equity=equity,
-            halt_bonus=self._halt_bonus(book, gathered, quotes),
-            scan=scan,
-            maintenance_margin=scan + charges,
-            liquidation_end_margin=scan * (book.liquidation_end_factor / ONE_E9) + charges,
-            initial_margin=scan * (book.initial_factor / ONE_E9) + charges,
-            gross=np.abs(holdings.cash) + (gathered.long + gathered.short) @ np.nan_to_num(index),
+            halt_bonus=requirement.halt_bonus,
+            scan=requirement.scan,
+            maintenance_margin=requirement.scan + requirement.charges,
+            liquidation_end_margin=requirement.scan * requirement.liquidation_end_factor + requirement.charges,
+            initial_margin=requirement.scan * requirement.initial_factor + requirement.charges,
+            gross=gross,
+        )
+
+    def _requirement(self, book: Book, holdings: Holdings, quotes: Mapping[int, Quote], usd: int) -> _Requirement:
+        index = _index(book, quotes)
+        gathered = _gather(book, holdings, index)
+        shocks = self._shocks(book, quotes)
+        accounts = np.ones(len(holdings.cash))
+        return _Requirement(
+            scan=_scan(book, gathered, shocks),
+            charges=_charges(book, holdings, gathered, index, usd),
+            halt_bonus=_halt_bonus(book, gathered, shocks, quotes),
+            initial_factor=accounts * (book.initial_factor / ONE_E9),
+            liquidation_end_factor=accounts * (book.liquidation_end_factor / ONE_E9),
         )
 
     def _shocks(self, book: Book, quotes: Mapping[int, Quote]) -> Floats:
@@ -150,14 +164,33 @@ class VectorEngine:
             rows.append([*shocks, quote.stable / quote.index - 1 if quote else np.nan])
         return np.array(rows)
 
-    def _halt_bonus(self, book: Book, gathered: _Gathered, quotes: Mapping[int, Quote]) -> Floats:
-        shocks = self._shocks(book, quotes)
-        bonus = np.zeros(len(gathered.value))
-        for column, grid in enumerate(book.underlyings):
-            quote = quotes.get(grid.id)
-            if quote is not None and quote.state == OracleState.HALTED:
-                bonus += np.maximum(0.0, np.max(np.outer(gathered.value[:, column], shocks[column]), axis=1))
-        return bonus
+
+def _halt_bonus(book: Book, gathered: _Gathered, shocks: Floats, quotes: Mapping[int, Quote]) -> Floats:
+    bonus = np.zeros(len(gathered.value))
+    for column, grid in enumerate(book.underlyings):
+        quote = quotes.get(grid.id)
+        if quote is not None and quote.state == OracleState.HALTED:
+            bonus += np.maximum(0.0, np.max(np.outer(gathered.value[:, column], shocks[column]), axis=1))
+    return bonus
+
+
+def _equity(book: Book, holdings: Holdings, quotes: Mapping[int, Quote]) -> tuple[Floats, Floats]:
+    """Equity and gross value."""
+    collateral = _collateral_values(book, holdings, _index(book, quotes))
+    position = holdings.position_size * holdings.position_mark
+    equity, gross = holdings.cash.copy(), np.abs(holdings.cash)
+    for target, of_collateral, of_position in (
+        (equity, collateral, position + holdings.position_offset),
+        (gross, np.abs(collateral), np.abs(position) + np.abs(holdings.position_offset)),
+    ):
+        np.add.at(target, holdings.collateral_account, of_collateral)
+        np.add.at(target, holdings.position_account, of_position)
+    return equity, gross
+
+
+def _index(book: Book, quotes: Mapping[int, Quote]) -> Floats:
+    """Index of each of the book's underlyings, NaN where unknown."""
+    return np.array([quotes[grid.id].index / WAD if grid.id in quotes else np.nan for grid in book.underlyings])
 
 
 def _gather(book: Book, holdings: Holdings, index: Floats) -> _Gathered:
@@ -203,11 +236,11 @@ def _charges(book: Book, holdings: Holdings, gathered: _Gathered, index: Floats,
     known = holdings.collateral_asset < len(haircuts)
     rates = np.where(known, haircuts[np.minimum(holdings.collateral_asset, len(haircuts) - 1)], np.nan)
     charges = np.zeros(len(holdings.cash))
-    _add(charges, holdings.collateral_account, _collateral_values(book, holdings, index) * rates)
+    np.add.at(charges, holdings.collateral_account, _collateral_values(book, holdings, index) * rates)
     price = np.nan_to_num(index)
     basis = np.array([grid.hedged_basis for grid in book.underlyings]) / ONE_E9
     concentration = np.array([grid.concentration for grid in book.underlyings]) / ONE_E9
-    depth = np.array([grid.depth for grid in book.underlyings]) / WAD
+    depth = _units([grid.depth for grid in book.underlyings])
     depeg = max(0.0, book.settlement_token_floor / ONE_E9 - usd / WAD)
     charges += np.minimum(gathered.long, gathered.short) @ (basis * price)
     charges += np.maximum(0.0, np.abs(gathered.long - gathered.short) - depth) @ (concentration * price)
@@ -216,14 +249,18 @@ def _charges(book: Book, holdings: Holdings, gathered: _Gathered, index: Floats,
     return charges
 
 
-def _blend(before: Estimates, after: Estimates, weight: Floats) -> Estimates:
-    def mix(name: str) -> Floats:
-        old, new = getattr(before, name), getattr(after, name)
-        return np.where(weight < 1, np.nan_to_num(old) * (1 - weight) + new * weight, new)
-
-    # Cash and positions do not depend on a book; requirements and the halt bonus do.
-    names = ("halt_bonus", "scan", "maintenance_margin", "liquidation_end_margin", "initial_margin")
-    return Estimates(equity=after.equity, gross=after.gross, **{name: mix(name) for name in names})
+def _blend(before: _Requirement, after: _Requirement, weight: float) -> _Requirement:
+    """Part by part; accounts that the older book does not know take the newer one's figures."""
+    known = ~np.isnan(before.scan + before.charges)
+    weights = np.where(known, weight, 1.0)
+    mixed = {
+        part.name: np.nan_to_num(getattr(before, part.name)) * (1 - weights) + getattr(after, part.name) * weights
+        for part in fields(_Requirement)
+    }
+    for name in ("initial_factor", "liquidation_end_factor"):
+        # Factors are whole billionths, blended upwards; the slack keeps what floats add from rounding one too far.
+        mixed[name] = np.ceil(mixed[name] * ONE_E9 - 1e-6) / ONE_E9
+    return _Requirement(**mixed)
 
 
 def _collateral_values(book: Book, holdings: Holdings, index: Floats) -> Floats:
@@ -241,14 +278,6 @@ def _columns(book: Book, underlyings: Integers) -> Integers:
 
 def _unknown(book: Book, underlyings: Integers) -> NDArray[np.bool_]:
     return ~np.isin(underlyings, [grid.id for grid in book.underlyings])
-
-
-def _price(quotes: Mapping[int, Quote], underlying: int) -> float:
-    return quotes[underlying].index / WAD if underlying in quotes else np.nan
-
-
-def _add(target: Floats, rows: Integers, values: Floats) -> None:
-    np.add.at(target, rows, values)
 
 
 def _units(wads: Sequence[int]) -> Floats:
