@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from ballast.chain.contracts import Deployment
-from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
 from rich.console import Console
 
+from ballast.chain.contracts import Deployment
+from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
 from scripts.anvil import AnvilError, anvil
 from scripts.demo.findings import Findings, find
 from scripts.demo.operators import Operator, start_operator

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
 from ballast.chain.ids import account_id
 from ballast.chain.logs import Event, EventReader
 from ballast.reconcile import Reconciliation, reconcile
-
 from scripts.demo.operators import Operator
 from scripts.demo.report import Sample, Summary
 from scripts.demo.requirement import Arithmetic

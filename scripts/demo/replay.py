@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from ballast.chain.ids import account_id
 from ballast.risk.history import Crisis
-
 from scripts.demo.operators import Operator
 from scripts.demo.report import Sample
 from scripts.demo.stage import Stage, report_prices, set_clock

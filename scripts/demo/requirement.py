@@ -8,7 +8,6 @@ from ballast.chain.ids import perp_of
 from ballast.deployment.record import DeploymentRecord
 from ballast.risk.book import Book
 from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote
-
 from scripts.demo.population import TOKEN_OF, UNDERLYINGS
 
 WAD = 10**18

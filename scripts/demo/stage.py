@@ -17,7 +17,6 @@ from ballast.deployment.config import load_network
 from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.rpc import RpcBackend
 from ballast.risk.book import Book
-
 from scripts.anvil import Anvil
 from scripts.demo.population import UNDERLYINGS, Trader, key_of
 

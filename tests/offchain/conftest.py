@@ -1,6 +1,6 @@
 import pytest
-from ballast.chain.connection import Connection
 
+from ballast.chain.connection import Connection
 from scripts.anvil import anvil
 
 

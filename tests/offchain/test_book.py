@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from ballast.risk.book import (
     MAX_ROWS,
     ONE_E9,

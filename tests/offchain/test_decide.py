@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from ballast.keeper.decide import AccountHealth, AuctionState, IntentKind, Policy, Snapshot, intents
 
 WAD = 10**18

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+
 from ballast.risk.history import Bars, Crisis, MalformedBars, UnknownCrisis, crisis_names, load_crisis
 
 LOWEST_TRADE = {

@@ -1,11 +1,12 @@
 """The transaction lane: one nonce sequence, believed by receipts only."""
 
 import pytest
+from eth_account import Account
+
 from ballast.chain.contracts import ContractCall
 from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.errors import ChainUnreachable, TransactionFailed
 from ballast.store import PendingTransaction, Store
-from eth_account import Account
 
 SENDER = Account.from_key("0x" + "42" * 32)
 SOMEONE = "0x" + "00" * 19 + "77"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+
 from ballast.chain.contracts import Deployment
 from ballast.chain.logs import Event, LogCursor
 from ballast.errors import ChainError, ReorganisedBelow

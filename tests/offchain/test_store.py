@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+
 from ballast.store import KEPT_BLOCKS, BlockRef, PendingTransaction, Store
 
 ACCOUNT, OTHER = hex(1 << 96), hex(2 << 96)

@@ -14,9 +14,10 @@ from functools import cache
 from typing import Any
 
 import pyrevm
+from eth_utils import keccak, to_checksum_address
+
 from ballast.chain import codec
 from ballast.chain.artifacts import checkout_root, load_artifacts
-from eth_utils import keccak, to_checksum_address
 
 ROOT = checkout_root()
 BLOCK_TIME = 12

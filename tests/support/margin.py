@@ -21,7 +21,6 @@ from ballast.risk.margin import (
     Quote,
     blend_weight,
 )
-
 from tests.support.evm import Contract, Evm
 
 UNDERLYINGS = (1, 2, 3, 7, 255)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ballast.chain import codec
 from ballast.risk.oracle import OracleLimits, Report
-
 from tests.support.evm import Contract, Evm
 
 WAD = 10**18

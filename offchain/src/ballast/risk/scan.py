@@ -1,8 +1,8 @@
 """Margin of thousands of accounts at once, in floats: fast, close, and never the last word.
 
 The same formulas as `ballast.risk.margin`, without its roundings. Against the integers, each figure is within
-``ERROR_BOUND`` of the account's gross value, plus ``ERROR_FLOOR`` value units: whoever acts on a figure near a threshold
-asks the chain. Amounts are floats of value units and whole units of the underlying.
+``ERROR_BOUND`` of the account's gross value, plus ``ERROR_FLOOR`` value units: whoever acts on a figure near a
+threshold asks the chain. Amounts are floats of value units and whole units of the underlying.
 """
 
 from __future__ import annotations
@@ -218,10 +218,10 @@ def _scan(book: Book, gathered: _Gathered, shocks: Floats) -> Floats:
     nodes = np.array([row.nodes for row in book.rows], dtype=np.int64)
     by_row = shocks[np.arange(len(book.underlyings)), nodes]
     # Without a holding an unknown price does not matter: 0 · NaN must stay 0.
-    losses = -sum(
-        np.where(gathered.value[:, [column]] != 0, gathered.value[:, [column]] * by_row[:, column], 0.0)
-        for column in range(len(book.underlyings))
-    )
+    losses = np.zeros((len(gathered.value), len(book.rows)))
+    for column in range(len(book.underlyings)):
+        value = gathered.value[:, [column]]
+        losses -= np.where(value != 0, value * by_row[:, column], 0.0)
     historical = losses[:, : len(book.historical)]
     tail = np.sort(historical, axis=1)[:, -book.tail_rows :].mean(axis=1)
     scan = np.maximum(0.0, tail)
