@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from ballast.chain.artifacts import load_artifacts
+
 ROOT = Path(__file__).resolve().parent.parent
-MANIFEST = ROOT / ".build" / "__local__.json"
 TARGET = ROOT / "offchain" / "src" / "ballast" / "chain" / "abi"
 # Contracts that operators and users talk to; sources of prices and tokens are found through these.
 EXPORTED = (
@@ -19,9 +20,6 @@ EXPORTED = (
     "QuorumFeed",
 )
 
-# One address that answers to more than one compiled contract.
-JOINED = {"Clearinghouse": ("ClearinghouseAdmin",)}
-
 
 def slim(entry: dict) -> dict:
     """Without the compiler's internal types, which no reader needs."""
@@ -35,13 +33,13 @@ def _without_internal(value: object) -> object:
 
 
 def main() -> None:
-    contracts = json.loads(MANIFEST.read_text())["contractTypes"]
+    artifacts = load_artifacts(ROOT)
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in EXPORTED:
-        if name not in contracts:
+        if name not in artifacts:
             continue
-        lines = [json.dumps(slim(entry)) for part in (name, *JOINED.get(name, ())) for entry in contracts[part]["abi"]]
-        text = "[\n" + ",\n".join(dict.fromkeys(line for line in lines if '"constructor"' not in line)) + "\n]\n"
+        lines = [json.dumps(slim(entry)) for entry in artifacts[name].abi if entry["type"] != "constructor"]
+        text = "[\n" + ",\n".join(dict.fromkeys(lines)) + "\n]\n"
         file = TARGET / f"{name}.json"
         if not file.is_file() or file.read_text() != text:
             file.write_text(text)

@@ -5,7 +5,7 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
-import {IClearinghouseAdmin, InterestCurve, OutflowLimit, UnderlyingLimits}
+import {DepositCap, IClearinghouseAdmin, InterestCurve, OutflowLimit, UnderlyingLimits}
     from "../interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {
@@ -393,6 +393,12 @@ contract ClearinghouseAdmin is
             minimumSampleNotional: stored.minimumSampleNotional
         });
         openInterest = stored.openInterest;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function depositCapOf(uint8 asset) external view returns (DepositCap memory) {
+        StoredAsset storage stored = _asset(asset);
+        return DepositCap(stored.capFrom, stored.capTo, stored.capRampStart, stored.capRampEnd);
     }
 
     /// @inheritdoc IClearinghouseAdmin

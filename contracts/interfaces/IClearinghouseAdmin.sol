@@ -38,6 +38,16 @@ struct OutflowLimit {
     uint256 refillPeriod;
 }
 
+/// @notice How a deposit cap ramps: linearly from `from` at `rampStart` to `to` at `rampEnd`, and `to` from then on.
+/// @param from Token units.
+/// @param to Token units.
+struct DepositCap {
+    uint96 from;
+    uint96 to;
+    uint32 rampStart;
+    uint32 rampEnd;
+}
+
 /// @title The clearinghouse's setters and their read-backs, at the clearinghouse's address
 /// @notice Every setter is restricted by the access manager, bounded in code, and none makes an account liquidatable in
 ///         its own block, except that a replaced engine or oracle judges anew: those two are behind the longest delay.
@@ -121,6 +131,8 @@ interface IClearinghouseAdmin {
         external
         view
         returns (UnderlyingLimits memory limits, uint256 openInterest);
+
+    function depositCapOf(uint8 asset) external view returns (DepositCap memory);
 
     function outflowLimitOf(uint8 asset) external view returns (OutflowLimit memory);
 

@@ -27,12 +27,13 @@ _PANIC, _ERROR = keccak(text="Panic(uint256)")[:4], keccak(text="Error(string)")
 
 
 class Revert(Exception):
-    """A call reverted. `name` is the typed error's name, `arguments` its values by name."""
+    """A call reverted. `name` is the typed error's name, `arguments` its values by name, `output` what it returned."""
 
-    def __init__(self, name: str, arguments: Any = ()) -> None:
+    def __init__(self, name: str, arguments: Any = (), output: bytes = b"") -> None:
         super().__init__(f"{name}{arguments!r}")
         self.name = name
         self.arguments = arguments
+        self.output = output
 
 
 @contextmanager
@@ -86,13 +87,13 @@ def decode_revert(output: bytes) -> Revert:
     """The typed error in a revert's output; Panic and Error(string) by their own names."""
     head, body = output[:4], output[4:]
     if head == _PANIC:
-        return Revert("Panic", codec.Record(["code"], [int.from_bytes(body, "big")]))
+        return Revert("Panic", codec.Record(["code"], [int.from_bytes(body, "big")]), output)
     if head == _ERROR:
-        return Revert("Error", codec.decode_arguments([{"name": "message", "type": "string"}], body))
+        return Revert("Error", codec.decode_arguments([{"name": "message", "type": "string"}], body), output)
     entry = _errors().get(head)
     if entry is None:
-        return Revert("Unknown" if output else "Empty", codec.Record(["output"], [output]))
-    return Revert(entry["name"], codec.decode_arguments(entry["inputs"], body))
+        return Revert("Unknown" if output else "Empty", codec.Record(["output"], [output]), output)
+    return Revert(entry["name"], codec.decode_arguments(entry["inputs"], body), output)
 
 
 class Contract:
@@ -148,6 +149,9 @@ class Evm:
 
     def code_at(self, address: str) -> bytes:
         return bytes(self._revm.get_code(address) or b"")
+
+    def set_code(self, address: str, code: bytes) -> None:
+        self._revm.insert_account_info(address, pyrevm.AccountInfo(code=code))
 
     def execute(self, sender: str, to: str, data: bytes, value: int = 0, static: bool = False) -> bytes:
         """One message as a transaction of its own: transient storage starts empty."""

@@ -14,6 +14,8 @@ from typing import Any
 from ballast.errors import ConfigurationError
 
 MANIFEST = Path(".build") / "__local__.json"
+JOINED = {"Clearinghouse": ("ClearinghouseAdmin",)}
+"""Contracts that pass calls they do not know on to another's code: one address answers to all these ABIs."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,15 @@ def load_artifacts(root: Path) -> dict[str, Artifact]:
     if not file.is_file():
         raise ConfigurationError(f"{file} is missing: run `./dev build` first")
     types = json.loads(file.read_text())["contractTypes"]
-    return {name: _artifact(name, entry) for name, entry in types.items() if _hex(entry, "deploymentBytecode")}
+    return {name: _artifact(name, types) for name, entry in types.items() if _hex(entry, "deploymentBytecode")}
 
 
-def _artifact(name: str, entry: dict[str, Any]) -> Artifact:
-    return Artifact(name, entry["abi"], _hex(entry, "deploymentBytecode"), len(_hex(entry, "runtimeBytecode")))
+def _artifact(name: str, types: dict[str, Any]) -> Artifact:
+    entry = types[name]
+    abi = list(entry["abi"])
+    for other in JOINED.get(name, ()):
+        abi += [item for item in types[other]["abi"] if item["type"] != "constructor" and item not in abi]
+    return Artifact(name, abi, _hex(entry, "deploymentBytecode"), len(_hex(entry, "runtimeBytecode")))
 
 
 def _hex(entry: dict[str, Any], key: str) -> bytes:

@@ -1,0 +1,418 @@
+"""One file a network: what a deployment is made of. Everything is checked before anything is sent.
+
+Names are the contracts' own words. Secrets have no place here: signing keys stay in wallets (docs/deployment.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ballast.deployment.units import Address, Billionths, Seconds, Wad, scaled
+from ballast.errors import ConfigurationError
+from ballast.risk.book import Book, BookError
+
+SHORTEST_GOVERNANCE_DELAY = 86_400
+SHORTEST_RISK_DELAY = 3_600
+
+
+class InvalidConfiguration(ConfigurationError):
+    """A network's file breaks rules. `problems` lists every one found, each with the place it stands at."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.path, self.problems = path, problems
+        super().__init__("\n  ".join([f"{path}: {len(problems)} problem(s)", *problems]))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def as_struct(self) -> dict[str, Any]:
+        """Its values under the contracts' names."""
+        return {_camel_case(name): value for name, value in self}
+
+
+class Aggregator(_Section):
+    """A price feed with Chainlink's interface: one that exists, or (on test networks) one to deploy.
+
+    Attributes:
+        address: Of an existing feed. Exclusive with `price`.
+        price: USD price a test feed opens with.
+        decimals: Of the feed's answers; checked on chain.
+    """
+
+    address: Address | None = None
+    price: str | None = None
+    decimals: int = Field(default=8, ge=0, le=18)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.address is None) == (self.price is None):
+            raise ValueError("give either the address of a feed, or the price a test feed opens with")
+        if self.price is not None and scaled(self.price, self.decimals) <= 0:
+            raise ValueError("a price must be positive")
+        return self
+
+    @property
+    def opening_answer(self) -> int:
+        """What a test feed answers first, in its decimals."""
+        return scaled(self.price or "0", self.decimals)
+
+
+class Source(_Section):
+    """A price source of one underlying: a Chainlink-like feed, or the quorum feed."""
+
+    chainlink: Aggregator | None = None
+    quorum: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.chainlink is not None) == self.quorum:
+            raise ValueError("a source is either `chainlink: …` or `quorum: true`")
+        return self
+
+
+class OracleLimits(_Section):
+    """Limits of one underlying's prices; `IOracleHubAdmin` documents each."""
+
+    max_age: Seconds
+    second_max_age: Seconds
+    halt_age: Seconds
+    fallback_delay: Seconds
+    step_bps: int = Field(ge=0)
+    agreement_bps: int = Field(ge=0)
+    stand_time: Seconds
+    stand_bps: int = Field(ge=0)
+    wide_bps: int = Field(ge=0)
+    confidence_bps: int = Field(ge=0)
+    stable_delay: Seconds
+    stable_rate_bps: int = Field(ge=0)
+
+
+class TradingLimits(_Section):
+    """Limits of all instruments of one underlying; `IClearinghouseAdmin` documents each."""
+
+    open_interest_cap: Wad
+    open_interest_value_cap: Wad
+    price_band: Billionths
+    basis_limit: Billionths
+    basis_window: Seconds
+    minimum_sample_notional: int = Field(ge=0)
+
+
+class Perp(_Section):
+    """The perpetual of an underlying. `size_step` must be a power of ten."""
+
+    size_step: Wad
+    open_interest_cap: Wad
+
+    @model_validator(mode="after")
+    def _power_of_ten(self) -> Self:
+        if self.size_step != 10**self.size_step_exponent:
+            raise ValueError("size_step must be a power of ten")
+        return self
+
+    @property
+    def size_step_exponent(self) -> int:
+        return len(str(self.size_step)) - 1
+
+
+class Underlying(_Section):
+    """A risk factor. Id 0 is the settlement token itself, which has neither trading limits nor a perpetual."""
+
+    id: int = Field(ge=0, le=255)
+    first: Source
+    second: Source | None = None
+    limits: OracleLimits
+    trading: TradingLimits | None = None
+    perp: Perp | None = None
+
+    @model_validator(mode="after")
+    def _perp_has_limits(self) -> Self:
+        if self.perp is not None and self.trading is None:
+            raise ValueError("a perpetual needs `trading` limits")
+        if self.id == 0 and self.trading is not None:
+            raise ValueError("the settlement token is not traded")
+        return self
+
+
+class OutflowLimit(_Section):
+    """A token bucket withdrawals draw from, in whole tokens."""
+
+    capacity: str
+    refill_period: Seconds
+
+
+class Token(_Section):
+    """A token: one that exists, or (on test networks) one to deploy. `decimals` are checked on chain."""
+
+    address: Address | None = None
+    decimals: int = Field(ge=0, le=18)
+    outflow: OutflowLimit | None = None
+
+    def units(self, amount: str) -> int:
+        """Whole tokens in the token's own units."""
+        return scaled(amount, self.decimals)
+
+
+class Collateral(Token):
+    """A listed collateral token. Assets are numbered from 1 in the file's order.
+
+    Attributes:
+        underlying: Symbol of the risk factor it follows.
+        deposit_cap: Whole tokens, reached after `cap_ramp`.
+    """
+
+    underlying: str
+    deposit_cap: str
+    cap_ramp: Seconds
+
+    @model_validator(mode="after")
+    def _amounts_fit(self) -> Self:
+        for amount in (self.deposit_cap, *([self.outflow.capacity] if self.outflow else [])):
+            self.units(amount)
+        return self
+
+
+def _ascending(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """As the contract wants them."""
+    return tuple(sorted(addresses, key=lambda address: int(address, 16)))
+
+
+class QuorumFeed(_Section):
+    """The signed price feed: `threshold` of `signers` must agree, on a batch not older than `max_age`."""
+
+    signers: Annotated[tuple[Address, ...], AfterValidator(_ascending)]
+    threshold: int = Field(ge=1)
+    max_age: Seconds
+
+    @model_validator(mode="after")
+    def _quorum(self) -> Self:
+        if len(set(self.signers)) != len(self.signers):
+            raise ValueError("a signer is named twice")
+        if not len(self.signers) < 2 * self.threshold <= 2 * len(self.signers):
+            raise ValueError(f"{self.threshold} of {len(self.signers)} is no majority")
+        return self
+
+
+class Interest(_Section):
+    """Borrow rate a year by utilisation, and the part of it that goes to fees."""
+
+    base_rate: Billionths
+    kink_rate: Billionths
+    full_rate: Billionths
+    kink: Billionths
+    reserve_factor: Billionths
+
+
+class Fees(_Section):
+    """Of notional. `insurance_share` is the fund's part of all fees; the treasury gets the rest."""
+
+    taker: Billionths
+    maker: Billionths
+    insurance_share: Billionths
+
+
+class Auctions(_Section):
+    """How liquidation auctions run; `AuctionParameters` documents each."""
+
+    start_discount: Billionths
+    knee_discount: Billionths
+    minimum_fraction: Billionths
+    solvent_again: Billionths
+    seconds_to_knee: Seconds
+    seconds_to_full: Seconds
+    premium_seconds: Seconds
+    observation_seconds: Seconds
+    fastest_clock: int = Field(ge=1)
+    bounty_rate: Billionths
+    premium_fund_share: Billionths
+    bounty_cap: Wad
+
+
+class Insurance(_Section):
+    """`hourly_fraction`: of the fund, what it pays out at once. `cooldown`: from request to redemption."""
+
+    hourly_fraction: Billionths
+    cooldown: Seconds
+
+
+class Sequencer(_Section):
+    """An L2's uptime feed, and how long after a restart prices stay halted."""
+
+    feed: Address
+    grace: Seconds
+
+
+class Role(_Section):
+    """Who holds a role, and how long each of its acts lies in the open before it can be done."""
+
+    holders: tuple[Address, ...] = Field(min_length=1)
+    delay: Seconds
+
+
+class Roles(_Section):
+    governance: Role
+    risk: Role
+    multiplier: Role
+    guardian: Role
+
+    @model_validator(mode="after")
+    def _delays(self) -> Self:
+        if self.governance.delay < SHORTEST_GOVERNANCE_DELAY:
+            raise ValueError(f"governance.delay must be at least {SHORTEST_GOVERNANCE_DELAY} s")
+        if self.risk.delay < SHORTEST_RISK_DELAY:
+            raise ValueError(f"risk.delay must be at least {SHORTEST_RISK_DELAY} s")
+        return self
+
+
+class Network(_Section):
+    """One network's deployment.
+
+    Attributes:
+        salt: Changing it makes a new set of contracts where the old one stands.
+        settlement_token: USDC; asset 0.
+        templates: Free space for YAML anchors.
+        risk_book: Path of the book's JSON, relative to the file.
+    """
+
+    network: str = Field(pattern=r"^[a-z0-9-]+$")
+    chain_id: int = Field(ge=1)
+    salt: str
+    risk_book: Path
+    settlement_symbol: str
+    settlement_token: Token
+    underlyings: dict[str, Underlying]
+    collaterals: dict[str, Collateral]
+    quorum_feed: QuorumFeed
+    sequencer: Sequencer | None = None
+    interest: Interest
+    fees: Fees
+    auctions: Auctions
+    insurance: Insurance
+    treasury: Address
+    roles: Roles
+    test_network: bool = False
+    templates: Any = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [*self._id_problems(), *self._collateral_problems(), *self._test_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _id_problems(self) -> Iterable[str]:
+        ids = [underlying.id for underlying in self.underlyings.values()]
+        if len(set(ids)) != len(ids):
+            yield "two underlyings have one id"
+        settlement = self.underlyings.get(self.settlement_symbol)
+        if settlement is None or settlement.id != 0:
+            yield f"underlying {self.settlement_symbol} must exist and have id 0"
+
+    def _collateral_problems(self) -> Iterable[str]:
+        for symbol, collateral in self.collaterals.items():
+            if collateral.underlying not in self.underlyings:
+                yield f"collateral {symbol} follows {collateral.underlying}, which is no underlying"
+
+    def _test_problems(self) -> Iterable[str]:
+        if self.test_network:
+            return
+        tokens = {self.settlement_symbol: self.settlement_token, **self.collaterals}
+        yield from (f"token {symbol} needs an address" for symbol, token in tokens.items() if token.address is None)
+        for symbol, underlying in self.underlyings.items():
+            feeds = [source.chainlink for source in (underlying.first, underlying.second) if source]
+            if any(feed is not None and feed.address is None for feed in feeds):
+                yield f"underlying {symbol} needs the address of its feed"
+
+    @property
+    def asset_ids(self) -> dict[str, int]:
+        """Asset id by token symbol; 0 is the settlement token."""
+        return {symbol: asset for asset, symbol in enumerate([self.settlement_symbol, *self.collaterals])}
+
+    @property
+    def perps(self) -> dict[str, Perp]:
+        """Perpetuals by underlying symbol, in the order they are listed; their registry indices count from 1."""
+        return {symbol: found.perp for symbol, found in self.underlyings.items() if found.perp is not None}
+
+
+def load_network(path: Path | str) -> tuple[Network, Book]:
+    """A network's configuration and the risk book it names.
+
+    Raises:
+        InvalidConfiguration: Something in the file is wrong, or the book does not fit it.
+        ConfigurationError: A file is missing or unreadable.
+    """
+    path = Path(path)
+    network = read_network(path)
+    book = _read_book(path.parent / network.risk_book)
+    if problems := list(book_problems(network, book)):
+        raise InvalidConfiguration(path, problems)
+    return network, book
+
+
+def read_network(path: Path) -> Network:
+    """A network's configuration alone.
+
+    Raises:
+        InvalidConfiguration: Something in the file is wrong.
+        ConfigurationError: The file is missing or unreadable.
+    """
+    try:
+        return Network.model_validate(_read_yaml(path))
+    except ValidationError as fault:
+        raise InvalidConfiguration(path, [_problem(error) for error in fault.errors()]) from None
+
+
+def book_problems(network: Network, book: Book) -> Iterable[str]:
+    """Where a risk book and a network's configuration speak of different things."""
+    in_book = {underlying.id: underlying.symbol for underlying in book.underlyings}
+    for symbol, underlying in network.underlyings.items():
+        if underlying.id and in_book.get(underlying.id) != symbol:
+            yield f"underlying {symbol} has id {underlying.id}, in the risk book that is {in_book.get(underlying.id)}"
+    assets = {asset.id: asset for asset in book.assets}
+    for symbol, asset_id in network.asset_ids.items():
+        if asset_id not in assets or assets[asset_id].symbol != symbol:
+            yield f"token {symbol} is asset {asset_id}, in the risk book that is another or none"
+    try:
+        book.check_listing()
+    except BookError as fault:
+        yield str(fault)
+
+
+def configuration_hash(network: Network, book: Book) -> str:
+    """Changes with any value of a configuration or its risk book, not with how the file is written."""
+    content = network.model_dump_json(exclude={"templates", "risk_book"})
+    return sha256(content.encode() + book.encode()).hexdigest()
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise ConfigurationError(f"{path}: no such file (networks there: {known})") from None
+    except yaml.YAMLError as fault:
+        raise ConfigurationError(f"{path}: not YAML: {fault}") from None
+
+
+def _read_book(path: Path) -> Book:
+    try:
+        return Book.load(path)
+    except (OSError, BookError) as fault:
+        raise ConfigurationError(f"risk book {path}: {fault}") from None
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _problem(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "file"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,154 @@
+"""The builder's backend over JSON-RPC: any node, keys held by the node, by this process, or by a wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+from web3 import HTTPProvider, Web3
+from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
+
+from ballast.deployment.backend import CallReverted, RawLog, Receipt
+
+GAS_MARGIN_PERCENT = 25
+
+
+class Signer(Protocol):
+    """Holds one account's key and gives nothing of it away."""
+
+    @property
+    def address(self) -> str: ...
+
+    def sign(self, transaction: Mapping[str, Any]) -> bytes:
+        """The raw signed transaction."""
+        ...
+
+
+class KeySigner:
+    """Signs with a key in this process."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    @classmethod
+    def from_key(cls, key: str | bytes) -> KeySigner:
+        return cls(Account.from_key(key))
+
+    @property
+    def address(self) -> str:
+        return str(self._account.address)
+
+    def sign(self, transaction: Mapping[str, Any]) -> bytes:
+        return bytes(self._account.sign_transaction(dict(transaction)).raw_transaction)
+
+
+class RpcBackend:
+    """A node, and an account that deploys.
+
+    Args:
+        web3: The connection.
+        signer: Signs for the deployer; without one the node itself must hold the keys (`eth_sendTransaction`).
+        deployer: Where there is no signer: the node's account, by default its first.
+        confirmations: Blocks that must be mined from a transaction's own on before it counts.
+        timeout: Seconds to wait for one transaction.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        signer: Signer | None = None,
+        deployer: str | None = None,
+        timeout: float = 300.0,
+    ) -> None:
+        self.web3, self._signer, self._timeout = web3, signer, timeout
+        self.chain_id = int(web3.eth.chain_id)
+        self.deployer = to_checksum_address(signer.address if signer else deployer or web3.eth.accounts[0])
+        self._poll = 0.02 if self._is_instant() else 1.0
+
+    @classmethod
+    def connect(cls, url: str, signer: Signer | None = None, deployer: str | None = None) -> RpcBackend:
+        """A backend on an HTTP endpoint. The URL may hold a key: it is kept out of every message."""
+        return cls(Web3(HTTPProvider(url, request_kwargs={"timeout": 60})), signer, deployer)
+
+    def block_number(self) -> int:
+        return int(self.web3.eth.block_number)
+
+    def code_at(self, address: str) -> bytes:
+        return bytes(self.web3.eth.get_code(to_checksum_address(address)))
+
+    def call(self, to: str, data: bytes, sender: str | None = None) -> bytes:
+        with _Reverts():
+            return bytes(self.web3.eth.call(self._transaction(to, data, sender)))  # type: ignore[arg-type]
+
+    def submit(self, to: str, data: bytes, sender: str | None = None) -> str:
+        transaction = self._transaction(to, data, sender)
+        with _Reverts():
+            gas = int(self.web3.eth.estimate_gas(transaction))  # type: ignore[arg-type]
+        transaction["gas"] = gas + gas * GAS_MARGIN_PERCENT // 100
+        if self._signer is None or transaction["from"] != self.deployer:
+            return self.web3.eth.send_transaction(transaction).to_0x_hex()  # type: ignore[arg-type]
+        return self.web3.eth.send_raw_transaction(self._signer.sign(self._complete(transaction))).to_0x_hex()
+
+    def wait(self, transaction: str) -> Receipt | None:
+        try:
+            self.web3.eth.get_transaction(transaction)  # type: ignore[arg-type]
+        except TransactionNotFound:
+            return None
+        mined = self.web3.eth.wait_for_transaction_receipt(transaction, self._timeout, self._poll)  # type: ignore[arg-type]
+        if mined["status"] != 1:
+            raise CallReverted(b"", f"transaction {transaction} was mined and failed")
+        logs = tuple(_raw_log(log) for log in mined["logs"])
+        return Receipt(transaction, int(mined["blockNumber"]), int(mined["gasUsed"]), logs)
+
+    def logs(self, address: str, topic: bytes, first_block: int) -> list[RawLog]:
+        found = self.web3.eth.get_logs(
+            {"address": to_checksum_address(address), "topics": ["0x" + topic.hex()], "fromBlock": first_block}  # type: ignore[typeddict-item,list-item]
+        )
+        return [_raw_log(log) for log in found]
+
+    def _transaction(self, to: str, data: bytes, sender: str | None) -> dict[str, Any]:
+        return {"from": to_checksum_address(sender or self.deployer), "to": to_checksum_address(to), "data": data}
+
+    def _complete(self, transaction: dict[str, Any]) -> dict[str, Any]:
+        newest = self.web3.eth.get_block("latest")
+        tip = int(self.web3.eth.max_priority_fee)
+        return {
+            **transaction,
+            "chainId": self.chain_id,
+            "nonce": self.web3.eth.get_transaction_count(transaction["from"], "pending"),
+            "maxPriorityFeePerGas": tip,
+            "maxFeePerGas": 2 * int(newest["baseFeePerGas"]) + tip,
+            "type": 2,
+            "value": 0,
+        }
+
+    def _is_instant(self) -> bool:
+        return "anvil" in str(self.web3.client_version).lower()
+
+
+class _Reverts:
+    """Turns the node's ways of reporting a revert into `CallReverted`; leaves every other fault alone."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, fault: BaseException | None, trace: Any) -> None:
+        if isinstance(fault, ContractLogicError | ContractCustomError):
+            data = fault.data if isinstance(fault.data, str) else "0x"
+            raise CallReverted(_hex_bytes(data), str(fault.message)) from None
+        if isinstance(fault, Web3RPCError) and "revert" in str(fault).lower():
+            raise CallReverted(b"", str(fault)) from None
+
+
+def _hex_bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        return b""
+
+
+def _raw_log(log: Any) -> RawLog:
+    return RawLog(str(log["address"]), tuple(bytes(topic) for topic in log["topics"]), bytes(log["data"]))

@@ -1,0 +1,25 @@
+"""Fixtures every test may use. The system is deployed once; each test sees it fresh."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.system import Market, System, deploy_system
+
+
+@pytest.fixture(scope="session")
+def deployed_system() -> System:
+    return deploy_system()
+
+
+@pytest.fixture
+def system(deployed_system: System) -> Iterator[System]:
+    """A whole system in the in-process EVM; what a test does to it is undone."""
+    with deployed_system.evm.rolled_back():
+        yield deployed_system
+
+
+@pytest.fixture
+def market(system: System) -> Market:
+    """The system's users and its outside world: fund accounts, trade, move prices and time."""
+    return Market(system)
