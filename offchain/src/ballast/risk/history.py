@@ -147,12 +147,15 @@ class HourlyHistory:
         if np.any(self.closes <= 0):
             raise HistoryError("hourly history: a price is not positive")
 
-    def until(self, time: int) -> HourlyHistory:
-        """The part up to ``time`` (UTC epoch seconds, included)."""
-        kept = self.time <= time
-        return HourlyHistory(
-            self.symbols, self.time[kept], self.closes[kept], {s: b[kept] for s, b in self.basis.items()}
-        )
+    def between(self, start: int, end: int) -> HourlyHistory:
+        """The part from ``start`` to ``end`` (UTC epoch seconds, both included).
+
+        Raises:
+            HistoryError: there are less than two hours of it.
+        """
+        kept = (self.time >= start) & (self.time <= end)
+        basis = {symbol: series[kept] for symbol, series in self.basis.items()}
+        return HourlyHistory(self.symbols, self.time[kept], self.closes[kept], basis)
 
 
 def load_history() -> HourlyHistory:
