@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pandas
 import pytest
+
 from ballast.risk.archives import (
     ArchiveMissing,
     ParquetSupportMissing,

@@ -2,19 +2,18 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ballast.errors import ConfigurationError
-from ballast.risk.book import WAD, Book, Row
+from ballast.risk.book import WAD, Row, first_book
 from ballast.risk.construction import ConstructionSettings, build_book, load_terms, window_end_of
 from ballast.risk.history import HistoryError, load_history
 from ballast.risk.portfolios import Portfolio, expected_shortfall, losses_of, mean_of_worst, pair_portfolios
 from ballast.risk.quality import BookRefused, assess_quality, coverage, historical_multipliers, price_moves, scan
 from ballast.risk.stress import FIRST_STRESS, StressDay
 
-FIRST_BOOK = Path(__file__).parents[2] / "config" / "books" / "first.json"
 NAMED_DAYS = {"2020-03-12", "2021-05-19", "2022-05-11", "2022-06-13", "2022-11-09", "2023-03-11", "2024-08-05"}
 RISKY = 3
 
@@ -59,7 +58,7 @@ def softened(book, share):
 
 
 def test_build_book__shipped_history__is_the_committed_book(built):
-    committed = Book.load(FIRST_BOOK)
+    committed = first_book()
     assert built.book == committed
     assert json.loads(built.book.to_json())["metadata"] == committed.metadata
 

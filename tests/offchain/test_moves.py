@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ballast.risk.history import HistoryError, HourlyHistory
 from ballast.risk.moves import DAY, MoveSettings, ewma_volatility, joint_moves, without_wicks
 

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from ballast.cli.risk import risk
 from click.testing import CliRunner
 
+from ballast.cli.risk import risk
+
 ROOT = Path(__file__).parents[2]
-FIRST_BOOK = ROOT / "config" / "books" / "first.json"
-TERMS = ROOT / "offchain" / "src" / "ballast" / "data" / "book_terms.json"
+DATA = ROOT / "offchain" / "src" / "ballast" / "data"
+FIRST_BOOK = DATA / "books" / "first.json"
+TERMS = DATA / "book_terms.json"
 
 
 def invoke(*arguments):

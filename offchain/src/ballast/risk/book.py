@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,11 @@ class Book:
     def load(path: Path) -> Book:
         """Raises MalformedBook, InvalidBook, or OSError where there is no such file."""
         return Book.from_json(path.read_text(encoding="utf-8"))
+
+
+def first_book() -> Book:
+    """The book that ships with the package; docs/scenario-book.md says how it was built."""
+    return Book.from_json(resources.files("ballast").joinpath("data/books/first.json").read_text(encoding="utf-8"))
 
 
 def _move_label(underlying: Underlying, node: int) -> str:
