@@ -10,7 +10,7 @@ import {Cash} from "./Cash.sol";
 import {Markets} from "./Markets.sol";
 import {Vault} from "./Vault.sol";
 import {Header, PositionWord, packHeader, packPosition, unpackHeader} from "./Words.sol";
-import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Accounts: opened into memory, changed there, written once
 abstract contract Accounts is Cash, Vault, Markets {
@@ -162,6 +162,20 @@ abstract contract Accounts is Cash, Vault, Markets {
         _accounts[account.id].collateral[asset] = account.amounts[place];
     }
 
+    /// @dev Pulls settlement tokens into an account's cash.
+    function _payIn(WorkingSet memory set, OpenAccount memory account, address from, uint256 amount) internal {
+        _pull(0, from, amount);
+        set.totals.tokens += amount;
+        _addBalance(account, 0, amount, true);
+        emit IClearinghouseCore.Deposited(account.id, 0, from, amount);
+    }
+
+    /// @dev The modules own no order and no bid, as they sign nothing: only nobody and the clearinghouse are left to refuse.
+    function _requireOwner(AccountId account) internal view {
+        address owner = account.ownerOf();
+        if (owner == address(0) || owner == address(this)) revert IClearinghouseCore.InvalidOwner(owner);
+    }
+
     /// @dev Cash may go below 0: the margin check decides.
     function _takeBalance(OpenAccount memory account, uint256 asset, uint256 amount) internal {
         if (asset == 0) {
@@ -252,12 +266,5 @@ abstract contract Accounts is Cash, Vault, Markets {
         }
         _saveMarkets(set);
         _saveTotals(set.totals);
-    }
-
-    /// @dev Credits or debits an account's cash without opening its positions.
-    function _changeCash(WorkingSet memory set, AccountId id, int256 change) internal {
-        OpenAccount memory account = _openLight(set, id);
-        account.cash += change;
-        _save(account, set);
     }
 }

@@ -16,6 +16,7 @@ abstract contract Acts is Trading, Lock {
     function _runBatch(Act[] memory acts) internal {
         WorkingSet memory set = _newSet();
         for (uint256 i; i < acts.length; ++i) {
+            if (acts[i].kind == ActKind.Trade) continue;
             _load(set, acts[i].account);
             if (acts[i].kind == ActKind.Move) _load(set, acts[i].counterpart);
         }
@@ -59,24 +60,17 @@ abstract contract Acts is Trading, Lock {
         emit IClearinghouseCore.Deposited(account.id, uint8(asset), msg.sender, amount);
     }
 
-    function _payIn(WorkingSet memory set, OpenAccount memory account, address from, uint256 amount) internal {
-        _pull(0, from, amount);
-        set.totals.tokens += amount;
-        _addBalance(account, 0, amount, true);
-        emit IClearinghouseCore.Deposited(account.id, 0, from, amount);
-    }
-
     /// @return amount What leaves, token units.
     function _withdrawFrom(
         WorkingSet memory set,
         OpenAccount memory account,
         Act memory act
-    )
-        private
-        returns (uint256 amount)
-    {
+    ) private returns (uint256 amount) {
         amount = _takeOut(account, act);
-        _countOut(account.id, act.asset, amount, _isFlat(account), set.totals);
+        uint256 free;
+        if (_isFlat(account)) free = _useExitRight(account.id, act.asset, amount, account.header.positionNonce);
+        else ++account.header.positionNonce;
+        _countOut(act.asset, amount, free, set.totals);
         emit IClearinghouseCore.Withdrawn(account.id, act.asset, act.receiver, amount);
     }
 
@@ -85,6 +79,7 @@ abstract contract Acts is Trading, Lock {
         if (from.id.ownerOf() != owner || from.id == to.id) revert IClearinghouseCore.DifferentOwners(from.id, to.id);
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(to.id);
         uint256 amount = _takeOut(from, act);
+        ++from.header.positionNonce;
         _addBalance(to, act.asset, amount, true);
         emit IClearinghouseCore.Moved(from.id, to.id, act.asset, amount);
     }
@@ -96,7 +91,6 @@ abstract contract Acts is Trading, Lock {
         if (amount == 0) revert IClearinghouseCore.ZeroAmount();
         _takeBalance(account, act.asset, amount);
         account.check = Check.Withdrawal;
-        if (act.asset != 0) ++account.header.positionNonce;
     }
 
     function _requireOwnerOrDelegate(AccountId account) private view {
@@ -114,19 +108,5 @@ abstract contract Acts is Trading, Lock {
             if (margin.newRiskEquity() < int256(margin.initialMargin)) return;
         }
         revert IClearinghouseCore.DepositsPaused(uint8(asset));
-    }
-
-    /// @dev Margin of an account as it is stored, opened afresh, everything accrued and realised in memory only.
-    function _marginNow(AccountId id) internal view returns (Margin memory) {
-        (WorkingSet memory set, OpenAccount memory account) = _view(id);
-        return _assess(set, account);
-    }
-
-    function _view(AccountId id) internal view returns (WorkingSet memory set, OpenAccount memory account) {
-        set = _newSet();
-        account = _load(set, id);
-        _needCollateral(set, account.foundAssets);
-        _readQuotes(set);
-        _realiseInMemory(set, account);
     }
 }

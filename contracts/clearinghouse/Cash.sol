@@ -61,8 +61,8 @@ abstract contract Cash is ClearinghouseStorage {
         if (utilisation <= curve.kink) {
             return curve.baseRate + mulDivDown(curve.kinkRate - curve.baseRate, utilisation, curve.kink);
         }
-        return curve.kinkRate
-            + mulDivDown(curve.fullRate - curve.kinkRate, utilisation - curve.kink, BILLION - curve.kink);
+        return
+            curve.kinkRate + mulDivDown(curve.fullRate - curve.kinkRate, utilisation - curve.kink, BILLION - curve.kink);
     }
 
     function _saveTotals(Totals memory totals) internal {

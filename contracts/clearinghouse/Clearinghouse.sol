@@ -5,19 +5,18 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {magnitude, mulDivUp} from "../math/FixedPoint.sol";
-import {AccountId, accountIdOf} from "../types/AccountId.sol";
+import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
-import {Portfolio} from "../types/Portfolio.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
-import {Modules} from "./Modules.sol";
+import {Slices} from "./Slices.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse
 /// @notice Setters, upkeep and reports are at this address too, but their code is `ClearinghouseAdmin`'s, fixed at
 ///         creation: split off for the limit on code size alone.
-contract Clearinghouse is IClearinghouseCore, Modules {
+contract Clearinghouse is IClearinghouseCore, Slices {
     ClearinghouseAdmin private immutable ADMIN;
 
     /// @param authority The access manager.
@@ -37,6 +36,7 @@ contract Clearinghouse is IClearinghouseCore, Modules {
     }
 
     /// @dev Each of those calls states its own stance on re-entrancy.
+    // solhint-disable-next-line no-complex-fallback
     fallback() external {
         address admin = address(ADMIN);
         // Hands over the call and its answer as they are; nothing runs after it.
@@ -96,7 +96,7 @@ contract Clearinghouse is IClearinghouseCore, Modules {
     /// @inheritdoc IClearinghouseCore
     function lock() external {
         if (!_isModule(msg.sender)) revert NotModule(msg.sender);
-        _take();
+        _take(msg.sender);
     }
 
     /// @inheritdoc IClearinghouseCore
@@ -109,11 +109,7 @@ contract Clearinghouse is IClearinghouseCore, Modules {
     function settleFills(
         AccountId[] calldata accounts,
         Fill[] calldata fills
-    )
-        external
-        onlyUnderLock(_exchange)
-        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
-    {
+    ) external onlyUnderLock(_exchange) returns (bool[] memory applied, uint256[2][] memory delegateLosses) {
         WorkingSet memory set = _newSet();
         (applied, delegateLosses) = _applyFills(set, accounts, fills);
         _saveAll(set);
@@ -132,60 +128,15 @@ contract Clearinghouse is IClearinghouseCore, Modules {
         uint256 fraction,
         uint256 keptCash,
         uint256 payment
-    )
-        external
-        onlyUnderLock(_auctions)
-        returns (Margin memory fromAfter)
-    {
+    ) external onlyUnderLock(_auctions) returns (Margin memory fromAfter) {
         return _transferSlice(from, to, fraction, keptCash, payment);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function setLiquidation(AccountId account, bool inLiquidation) external onlyUnderLock(_auctions) {
-        _setLiquidation(account, inLiquidation);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function transferCash(AccountId from, AccountId to, uint256 amount) external {
-        _requireUnderLock(msg.sender == _insuranceFund ? msg.sender : _auctions);
-        _transferCash(from, to, amount);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function recordLoss(AccountId to, uint256 amount) external onlyUnderLock(_auctions) {
-        _recordLoss(to, amount);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
-        _payIn(set, opened, from, amount);
-        _save(opened, set);
-        _saveTotals(set.totals);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function withdrawForModule(address to, uint256 amount) external onlyUnderLock(_insuranceFund) {
-        _withdrawForModule(accountIdOf(msg.sender, 0), to, amount);
     }
 
     // Views -----------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IClearinghouseCore
-    function portfolioOf(AccountId account) external view returns (Portfolio memory) {
-        (WorkingSet memory set, OpenAccount memory opened) = _view(account);
-        return _portfolio(set, opened);
-    }
-
-    /// @inheritdoc IClearinghouseCore
     function marginOf(AccountId account) external view returns (Margin memory) {
         return _marginNow(account);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function cashOf(AccountId account) external view returns (int256) {
-        return _openLight(_newSet(), account).cash;
     }
 
     /// @inheritdoc IClearinghouseCore

@@ -3,10 +3,14 @@ pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
-import {DepositCap, IClearinghouseAdmin, InterestCurve, OutflowLimit, UnderlyingLimits}
-    from "../interfaces/IClearinghouseAdmin.sol";
+import {
+    DepositCap,
+    IClearinghouseAdmin,
+    InterestCurve,
+    OutflowLimit,
+    UnderlyingLimits
+} from "../interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {
     AccountView,
@@ -17,12 +21,12 @@ import {
     PositionView,
     VaultView
 } from "../interfaces/IClearinghouseReports.sol";
-import {IClearinghouseUpkeep} from "../interfaces/IClearinghouseUpkeep.sol";
-import {BILLION, RAY, SIGNED_RAY, divDown, mulDivDown} from "../math/FixedPoint.sol";
-import {AccountId, accountIdOf} from "../types/AccountId.sol";
+import {BILLION, RAY, SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
+import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId, perpOf} from "../types/InstrumentId.sol";
-import {Accounts} from "./Accounts.sol";
-import {Lock} from "./Lock.sol";
+import {Portfolio} from "../types/Portfolio.sol";
+import {MarginCheck} from "./MarginCheck.sol";
+import {Upkeep} from "./Upkeep.sol";
 import {PositionWord, packPair} from "./Words.sol";
 import {Market, OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
 
@@ -31,14 +35,7 @@ import {Market, OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
 ///         obeys nobody.
 /// @dev Re-entrancy: upkeep takes the lock. Setters need none: they call nothing but a token's `decimals` at listing, and
 ///      the one that writes what an act in progress holds in memory refuses to run under the lock.
-contract ClearinghouseAdmin is
-    IClearinghouseAdmin,
-    IClearinghouseUpkeep,
-    IClearinghouseReports,
-    Accounts,
-    Lock,
-    AccessManaged
- {
+contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, MarginCheck, Upkeep, AccessManaged {
     uint256 private constant MAX_PAUSE = 7 days;
     uint256 private constant MIN_CAP_RAMP = 1 days;
     uint256 private constant MAX_RATE = 2e9;
@@ -156,11 +153,7 @@ contract ClearinghouseAdmin is
         uint8 underlying,
         uint8 sizeStepExponent,
         uint104 openInterestCap
-    )
-        external
-        restricted
-        returns (uint24 index)
-    {
+    ) external restricted returns (uint24 index) {
         _requireAtLeast("underlying", underlying, 1);
         _requireAtLeast("basisWindow", _underlyings[underlying].basisWindow, 1);
         _requireAtMost("sizeStepExponent", sizeStepExponent, MAX_DECIMALS);
@@ -211,41 +204,18 @@ contract ClearinghouseAdmin is
         emit IClearinghouseCore.ReduceOnlySet(instrument, until > block.timestamp, until);
     }
 
-    // Upkeep ----------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function requestExit(AccountId account, uint8 asset) external locked {
-        if (msg.sender != account.ownerOf()) revert IClearinghouseCore.NotAuthorised(account, msg.sender);
-        OpenAccount memory opened = _openLight(_newSet(), account);
-        if (!_isFlat(opened)) revert IClearinghouseCore.NotFlat(account);
-        uint256 balance = _balanceOf(opened, asset);
-        if (balance == 0) revert IClearinghouseCore.ZeroAmount();
-        _exitRights[account][asset] = ExitRight(SafeCast.toUint104(balance), 0, uint40(block.timestamp));
-        emit IClearinghouseCore.ExitRequested(account, asset, balance);
-    }
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function accrueFunding(uint24 instrument) external locked {
-        WorkingSet memory set = _newSet();
-        _market(set, instrument).traded = true;
-        _refreshQuotes(set);
-        _saveMarkets(set);
-    }
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function distributeFees() external locked {
-        WorkingSet memory set = _newSet();
-        if (set.totals.feesRay < SIGNED_RAY) return;
-        uint256 fees = uint256(set.totals.feesRay / SIGNED_RAY);
-        uint256 toInsurance = mulDivDown(fees, _insuranceShare, BILLION);
-        set.totals.feesRay -= int256(fees) * SIGNED_RAY;
-        _changeCash(set, accountIdOf(_insuranceFund, 0), int256(toInsurance));
-        _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.FeesDistributed(toInsurance, fees - toInsurance);
-    }
-
     // Reports ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IClearinghouseReports
+    function portfolioOf(AccountId account) external view returns (Portfolio memory) {
+        (WorkingSet memory set, OpenAccount memory opened) = _view(account);
+        return _portfolio(set, opened);
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function cashOf(AccountId account) external view returns (int256) {
+        return _openLight(_newSet(), account).cash;
+    }
 
     /// @inheritdoc IClearinghouseReports
     function accountOf(AccountId account) external view returns (AccountView memory report) {

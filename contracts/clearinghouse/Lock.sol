@@ -7,7 +7,7 @@ import {ClearinghouseStorage} from "./Storage.sol";
 /// @title The one lock that all state-changing entries share, and who may pass
 abstract contract Lock is ClearinghouseStorage {
     modifier locked() {
-        _take();
+        _take(address(this));
         _;
         _lockHolder = address(0);
     }
@@ -23,9 +23,9 @@ abstract contract Lock is ClearinghouseStorage {
         if (_lockHolder == address(0)) revert IClearinghouseCore.NotLocked();
     }
 
-    function _take() internal {
+    function _take(address holder) internal {
         if (_lockHolder != address(0)) revert IClearinghouseCore.Locked();
-        _lockHolder = msg.sender;
+        _lockHolder = holder;
     }
 
     function _isModule(address caller) internal view returns (bool) {

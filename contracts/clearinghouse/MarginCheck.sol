@@ -6,6 +6,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude} from "../math/FixedPoint.sol";
+import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
@@ -47,11 +48,7 @@ abstract contract MarginCheck is Accounts {
         OpenAccount memory account,
         Margin memory found,
         Margin memory margin
-    )
-        private
-        pure
-        returns (bytes32)
-    {
+    ) private pure returns (bytes32) {
         if (margin.scan > found.scan) return "scan";
         if (margin.maintenanceMargin > found.maintenanceMargin) return "maintenanceMargin";
         int256 excess = margin.equity - int256(margin.maintenanceMargin);
@@ -101,11 +98,7 @@ abstract contract MarginCheck is Accounts {
     function _portfolio(
         WorkingSet memory set,
         OpenAccount memory account
-    )
-        internal
-        view
-        returns (Portfolio memory portfolio)
-    {
+    ) internal view returns (Portfolio memory portfolio) {
         portfolio.cash = account.cash;
         portfolio.collaterals = _collateralLegs(account.header.assets, account.amounts);
         portfolio.positions = _positionLegs(set, account.positions, account.header.positionCount);
@@ -114,11 +107,7 @@ abstract contract MarginCheck is Accounts {
     function _collateralLegs(
         uint256 assets,
         uint256[8] memory amounts
-    )
-        private
-        view
-        returns (CollateralLeg[] memory legs)
-    {
+    ) private view returns (CollateralLeg[] memory legs) {
         uint256 count;
         for (uint256 k; k < MAX_COLLATERALS; ++k) {
             if (_assetAt(assets, k) != 0) ++count;
@@ -136,11 +125,7 @@ abstract contract MarginCheck is Accounts {
         WorkingSet memory set,
         PositionWord[] memory positions,
         uint256 count
-    )
-        private
-        view
-        returns (PositionLeg[] memory legs)
-    {
+    ) private view returns (PositionLeg[] memory legs) {
         legs = new PositionLeg[](count);
         for (uint256 k; k < count; ++k) {
             PositionWord position = positions[k];
@@ -151,5 +136,19 @@ abstract contract MarginCheck is Accounts {
             leg.mark = SafeCast.toUint128(market.mark);
             leg.offset = SafeCast.toInt128(_offsetOf(position, market));
         }
+    }
+
+    /// @dev Margin of an account as it is stored, opened afresh, everything accrued and realised in memory only.
+    function _marginNow(AccountId id) internal view returns (Margin memory) {
+        (WorkingSet memory set, OpenAccount memory account) = _view(id);
+        return _assess(set, account);
+    }
+
+    function _view(AccountId id) internal view returns (WorkingSet memory set, OpenAccount memory account) {
+        set = _newSet();
+        account = _load(set, id);
+        _needCollateral(set, account.foundAssets);
+        _readQuotes(set);
+        _realiseInMemory(set, account);
     }
 }

@@ -5,7 +5,14 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {
-    BILLION, SIGNED_BILLION, SIGNED_WAD, WAD, divDown, magnitude, mulDivDown, positivePart
+    BILLION,
+    SIGNED_BILLION,
+    SIGNED_WAD,
+    WAD,
+    divDown,
+    magnitude,
+    mulDivDown,
+    positivePart
 } from "../math/FixedPoint.sol";
 import {perpOf} from "../types/InstrumentId.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
@@ -55,9 +62,7 @@ abstract contract Markets is ClearinghouseStorage {
         int256 from = int256(market.accruedAt - market.sampledAt);
         int256 window = int256(market.window);
         int256 growth = _basisIntegral(market, until) - _basisIntegral(market, from);
-        market.funding += divDown(
-            int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD
-        );
+        market.funding += divDown(int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD);
         market.basis = until >= window
             ? market.basisSample
             : market.basisStart + (market.basisSample - market.basisStart) * until / window;
@@ -142,7 +147,9 @@ abstract contract Markets is ClearinghouseStorage {
         StoredMarket storage stored = _markets[market.index - 1];
         if (market.accruedAt != block.timestamp) {
             if (_trusted(market.quote)) market.indexPrice = market.quote.index;
-            emit IClearinghouseCore.FundingAccrued(uint24(market.index), market.funding, market.basis, market.indexPrice);
+            emit IClearinghouseCore.FundingAccrued(
+                uint24(market.index), market.funding, market.basis, market.indexPrice
+            );
         }
         stored.funding = SafeCast.toInt128(market.funding);
         stored.indexPrice = SafeCast.toUint96(market.indexPrice);

@@ -77,13 +77,17 @@ abstract contract ClearinghouseStorage {
     }
 
     /// @notice A flat account's right to leave beside the outflow limit.
+    /// @dev 12 + 12 + 4 + 4 = 32.
     /// @param balance Token units at the request.
     /// @param taken Of it, what has left since.
     /// @param requestedAt Unix seconds.
+    /// @param positionNonce At the request, its low bits: trading or moving balances away ends the right, so that no
+    ///        money counts for two accounts.
     struct ExitRight {
-        uint104 balance;
-        uint104 taken;
-        uint40 requestedAt;
+        uint96 balance;
+        uint96 taken;
+        uint32 requestedAt;
+        uint32 positionNonce;
     }
 
     mapping(AccountId account => StoredAccount) internal _accounts;

@@ -2,8 +2,16 @@
 pragma solidity ^0.8.30;
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {SIGNED_RAY, SIGNED_WAD, WAD, divUp, magnitude, mulDivDown, mulWadDown, positivePart}
-    from "../math/FixedPoint.sol";
+import {
+    SIGNED_RAY,
+    SIGNED_WAD,
+    WAD,
+    divUp,
+    magnitude,
+    mulDivDown,
+    mulWadDown,
+    positivePart
+} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {OracleState} from "../types/Quote.sol";
@@ -19,10 +27,7 @@ abstract contract Trading is MarginCheck {
         WorkingSet memory set,
         AccountId[] memory ids,
         Fill[] memory fills
-    )
-        internal
-        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
-    {
+    ) internal returns (bool[] memory applied, uint256[2][] memory delegateLosses) {
         OpenAccount[] memory accounts = _openTraders(set, ids, fills);
         applied = new bool[](fills.length);
         delegateLosses = new uint256[2][](fills.length);
@@ -39,10 +44,7 @@ abstract contract Trading is MarginCheck {
         WorkingSet memory set,
         AccountId[] memory ids,
         Fill[] memory fills
-    )
-        private
-        returns (OpenAccount[] memory accounts)
-    {
+    ) private returns (OpenAccount[] memory accounts) {
         accounts = new OpenAccount[](ids.length);
         for (uint256 i; i < ids.length; ++i) {
             accounts[i] = _load(set, ids[i]);
@@ -64,10 +66,7 @@ abstract contract Trading is MarginCheck {
         OpenAccount memory taker,
         OpenAccount memory maker,
         Fill memory fill
-    )
-        private
-        returns (bool)
-    {
+    ) private returns (bool) {
         if (taker.id == maker.id) revert IClearinghouseCore.SelfTrade(taker.id);
         _requireTradable(market, fill);
         bool takerReduces = _reduces(taker, market.index, fill.size);
@@ -115,9 +114,7 @@ abstract contract Trading is MarginCheck {
         int256 quote,
         uint256 fee,
         uint256 notional
-    )
-        private
-    {
+    ) private {
         _changePosition(account, market, size, quote);
         account.cash -= int256(fee);
         set.totals.feesRay += int256(fee) * SIGNED_RAY;
@@ -131,11 +128,5 @@ abstract contract Trading is MarginCheck {
         int256 loss = int256(fill.size) * (int256(uint256(fill.price)) - int256(mark));
         if (fill.takerDelegate != address(0)) losses[0] = positivePart(divUp(loss, SIGNED_WAD));
         if (fill.makerDelegate != address(0)) losses[1] = positivePart(divUp(-loss, SIGNED_WAD));
-    }
-
-    /// @dev The modules own no order and no bid, as they sign nothing: only nobody and the clearinghouse are left to refuse.
-    function _requireOwner(AccountId account) internal view {
-        address owner = account.ownerOf();
-        if (owner == address(0) || owner == address(this)) revert IClearinghouseCore.InvalidOwner(owner);
     }
 }

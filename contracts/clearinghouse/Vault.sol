@@ -33,7 +33,8 @@ abstract contract Vault is ClearinghouseStorage {
         IERC20 token = IERC20(_asset(asset).token);
         uint256 before = token.balanceOf(address(this));
         token.safeTransferFrom(from, address(this), amount);
-        uint256 received = token.balanceOf(address(this)) - before;
+        uint256 held = token.balanceOf(address(this));
+        uint256 received = held > before ? held - before : 0;
         if (received != amount) revert IClearinghouseCore.TransferShortfall(address(token), amount, received);
     }
 
@@ -50,16 +51,14 @@ abstract contract Vault is ClearinghouseStorage {
         stored.total = SafeCast.toUint128(total);
     }
 
-    /// @dev Counts tokens out of the vault, within the outflow limit and the account's right to leave.
-    function _countOut(AccountId account, uint256 asset, uint256 amount, bool flat, Totals memory totals) internal {
+    /// @dev Counts tokens out of the vault, within the outflow limit.
+    /// @param free What may leave beside it.
+    function _countOut(uint256 asset, uint256 amount, uint256 free, Totals memory totals) internal {
         StoredAsset storage stored = _asset(asset);
-        if (asset == 0) {
-            _takeTokens(totals, amount);
-        } else {
-            stored.total -= uint128(amount); // a balance never exceeds the total
-        }
-        uint256 limited = amount - _useExitRight(account, asset, amount, flat);
+        if (asset == 0) _takeTokens(totals, amount);
+        else stored.total -= uint128(amount); // a balance never exceeds the total
         if (stored.outflowRefillPeriod == 0) return;
+        uint256 limited = amount - free;
         uint256 available = _outflowAvailable(stored);
         if (limited > available) revert IClearinghouseCore.OutflowLimitExceeded(uint8(asset), available, limited);
         stored.outflowAvailable = uint96(available - limited); // at most the capacity
@@ -71,25 +70,21 @@ abstract contract Vault is ClearinghouseStorage {
         totals.tokens -= amount;
     }
 
-    /// @dev Whatever leaves shrinks the right, so that it never covers more than was there at the request.
-    /// @return covered Part of `amount` that a flat account may take beside the outflow limit.
+    /// @dev A flat account may take 1/24 of what it had at its request an hour beside the outflow limit.
+    /// @return free Part of `amount` that leaves by this right.
     function _useExitRight(
         AccountId account,
         uint256 asset,
         uint256 amount,
-        bool flat
-    )
-        private
-        returns (uint256 covered)
-    {
-        ExitRight storage right = _exitRights[account][asset];
-        uint256 requestedAt = right.requestedAt;
-        if (requestedAt == 0) return 0;
-        uint256 balance = right.balance;
+        uint256 positionNonce
+    ) internal returns (uint256 free) {
+        ExitRight memory right = _exitRights[account][asset];
+        if (right.requestedAt == 0 || right.positionNonce != uint32(positionNonce)) return 0;
+        uint256 elapsed = Math.min(block.timestamp - right.requestedAt, EXIT_PERIOD);
         uint256 taken = right.taken;
-        uint256 accrued = balance * Math.min(block.timestamp - requestedAt, EXIT_PERIOD) / EXIT_PERIOD;
-        if (flat && accrued > taken) covered = Math.min(amount, accrued - taken);
-        right.taken = uint104(Math.min(balance, taken + amount));
+        uint256 accrued = right.balance * elapsed / EXIT_PERIOD;
+        if (accrued > taken) free = Math.min(amount, accrued - taken);
+        _exitRights[account][asset].taken = uint96(Math.min(right.balance, taken + amount)); // at most the balance
     }
 
     /// @dev Refills linearly over its period.

@@ -5,7 +5,6 @@ import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
-import {Portfolio} from "../types/Portfolio.sol";
 
 enum ActKind {
     Deposit,
@@ -150,9 +149,7 @@ interface IClearinghouseCore {
     function settleFills(
         AccountId[] calldata accounts,
         Fill[] calldata fills
-    )
-        external
-        returns (bool[] memory applied, uint256[2][] memory delegateLosses);
+    ) external returns (bool[] memory applied, uint256[2][] memory delegateLosses);
 
     /// @notice Auctions only. Accrues, realises, and returns the account's margin.
     function touch(AccountId account) external returns (Margin memory);
@@ -170,33 +167,12 @@ interface IClearinghouseCore {
         uint256 fraction,
         uint256 keptCash,
         uint256 payment
-    )
-        external
-        returns (Margin memory fromAfter);
-
-    /// @notice Auctions only.
-    function setLiquidation(AccountId account, bool inLiquidation) external;
-
-    /// @notice Auctions and insurance fund only. Moves cash between accounts without a margin check of the payer, who is
-    ///         a module's own account or an account in liquidation paying out set-aside cash.
-    function transferCash(AccountId from, AccountId to, uint256 amount) external;
-
-    /// @notice Auctions only. Credits `to` with cash that nobody pays; the protocol's uncovered loss grows by as much.
-    function recordLoss(AccountId to, uint256 amount) external;
-
-    /// @notice Insurance fund only: cash in and out of the fund's own account, with the token, unlimited by caps.
-    function depositForModule(address from, uint256 amount) external;
-
-    function withdrawForModule(address to, uint256 amount) external;
+    ) external returns (Margin memory fromAfter);
 
     // Views -----------------------------------------------------------------------------------------------------
 
-    function portfolioOf(AccountId account) external view returns (Portfolio memory);
-
     /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
     function marginOf(AccountId account) external view returns (Margin memory);
-
-    function cashOf(AccountId account) external view returns (int256);
 
     function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 }

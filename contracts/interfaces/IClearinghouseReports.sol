@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
+import {Portfolio} from "../types/Portfolio.sol";
 
 /// @notice A listed collateral token.
 /// @param token Its contract.
@@ -72,6 +73,12 @@ struct VaultView {
 
 /// @title What the clearinghouse reports of itself
 interface IClearinghouseReports {
+    /// @notice What the margin engine is asked about, as the next act would see it: perpetuals whose price is trusted are
+    ///         realised, so that their value is in `cash`.
+    function portfolioOf(AccountId account) external view returns (Portfolio memory);
+
+    function cashOf(AccountId account) external view returns (int256);
+
     function accountOf(AccountId account) external view returns (AccountView memory);
 
     function assetOf(uint8 asset) external view returns (AssetView memory);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {WAD, mulWadDown, mulDivDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
@@ -11,8 +9,8 @@ import {Acts} from "./Acts.sol";
 import {PositionWord} from "./Words.sol";
 import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
-/// @title What the auctions and the insurance fund may do
-abstract contract Modules is Acts {
+/// @title What the auctions do to an account and its bidder
+abstract contract Slices is Acts {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
         OpenAccount memory account = _open(set, id);
@@ -28,10 +26,7 @@ abstract contract Modules is Acts {
         uint256 fraction,
         uint256 keptCash,
         uint256 payment
-    )
-        internal
-        returns (Margin memory fromAfter)
-    {
+    ) internal returns (Margin memory fromAfter) {
         if (fraction == 0 || fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(fraction);
         _requireOwner(toId);
         if (fromId == toId) revert IClearinghouseCore.SelfTrade(toId);
@@ -59,9 +54,7 @@ abstract contract Modules is Acts {
         uint256 fraction,
         uint256 keptCash,
         uint256 payment
-    )
-        private
-    {
+    ) private {
         int256 cash = mulWadDown(from.cash - int256(keptCash), int256(fraction));
         from.cash += int256(payment) - cash;
         to.cash += cash - int256(payment);
@@ -86,9 +79,7 @@ abstract contract Modules is Acts {
         OpenAccount memory from,
         OpenAccount memory to,
         uint256 fraction
-    )
-        private
-    {
+    ) private {
         for (uint256 k = from.header.positionCount; k != 0;) {
             PositionWord position = from.positions[--k];
             Market memory market = _market(set, position.instrumentIn());
@@ -99,53 +90,5 @@ abstract contract Modules is Acts {
             _changePosition(from, market, -size, -quote);
             _changePosition(to, market, size, quote);
         }
-    }
-
-    function _transferCash(AccountId from, AccountId to, uint256 amount) internal {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory payer = _openLight(set, from);
-        if (!payer.header.inLiquidation) {
-            if (from.ownerOf() != msg.sender) revert IClearinghouseCore.NotAuthorised(from, msg.sender);
-            _requireCash(payer, amount);
-        }
-        _changeCash(set, from, -int256(amount));
-        _changeCash(set, to, int256(amount));
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.CashTransferred(from, to, amount);
-    }
-
-    function _requireCash(OpenAccount memory account, uint256 amount) internal pure {
-        if (account.cash < int256(amount)) {
-            uint256 cash = account.cash > 0 ? uint256(account.cash) : 0;
-            revert IClearinghouseCore.InsufficientBalance(account.id, 0, cash, amount);
-        }
-    }
-
-    function _recordLoss(AccountId to, uint256 amount) internal {
-        WorkingSet memory set = _newSet();
-        set.totals.uncoveredLoss += amount;
-        _changeCash(set, to, SafeCast.toInt256(amount));
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.LossRecorded(to, amount, set.totals.uncoveredLoss);
-    }
-
-    function _setLiquidation(AccountId id, bool inLiquidation) internal {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory account = _openLight(set, id);
-        account.header.inLiquidation = inLiquidation;
-        _save(account, set);
-        emit IClearinghouseCore.LiquidationFlagSet(id, inLiquidation);
-    }
-
-    function _withdrawForModule(AccountId id, address to, uint256 amount) internal {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory account = _openLight(set, id);
-        _requireCash(account, amount * _scaleOf(0));
-        _takeBalance(account, 0, amount);
-        _takeTokens(set.totals, amount);
-        _save(account, set);
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.Withdrawn(id, 0, to, amount);
-        _send(0, to, amount);
     }
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {IClearinghouseUpkeep} from "../interfaces/IClearinghouseUpkeep.sol";
+import {BILLION, SIGNED_RAY, mulDivDown} from "../math/FixedPoint.sol";
+import {AccountId, accountIdOf} from "../types/AccountId.sol";
+import {Accounts} from "./Accounts.sol";
+import {Lock} from "./Lock.sol";
+import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
+
+/// @title Acts in which no margin is checked
+abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
+    /// @inheritdoc IClearinghouseUpkeep
+    function requestExit(AccountId account, uint8 asset) external locked {
+        if (msg.sender != account.ownerOf()) revert IClearinghouseCore.NotAuthorised(account, msg.sender);
+        OpenAccount memory opened = _openLight(_newSet(), account);
+        if (!_isFlat(opened)) revert IClearinghouseCore.NotFlat(account);
+        uint256 balance = _balanceOf(opened, asset);
+        if (balance == 0) revert IClearinghouseCore.ZeroAmount();
+        _exitRights[account][asset] = ExitRight({
+            balance: SafeCast.toUint96(balance),
+            taken: 0,
+            requestedAt: uint32(block.timestamp),
+            positionNonce: uint32(opened.header.positionNonce)
+        });
+        emit IClearinghouseCore.ExitRequested(account, asset, balance);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function accrueFunding(uint24 instrument) external locked {
+        WorkingSet memory set = _newSet();
+        _market(set, instrument).traded = true;
+        _refreshQuotes(set);
+        _saveMarkets(set);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function distributeFees() external locked {
+        WorkingSet memory set = _newSet();
+        if (set.totals.feesRay < SIGNED_RAY) return;
+        uint256 fees = uint256(set.totals.feesRay / SIGNED_RAY);
+        uint256 toInsurance = mulDivDown(fees, _insuranceShare, BILLION);
+        set.totals.feesRay -= int256(fees) * SIGNED_RAY;
+        _changeCash(set, accountIdOf(_insuranceFund, 0), int256(toInsurance));
+        _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.FeesDistributed(toInsurance, fees - toInsurance);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function setLiquidation(AccountId account, bool inLiquidation) external onlyUnderLock(_auctions) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, account);
+        opened.header.inLiquidation = inLiquidation;
+        _save(opened, set);
+        emit IClearinghouseCore.LiquidationFlagSet(account, inLiquidation);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function transferCash(AccountId from, AccountId to, uint256 amount) external {
+        _requireUnderLock(msg.sender == _insuranceFund ? msg.sender : _auctions);
+        _requireOwner(to);
+        WorkingSet memory set = _newSet();
+        OpenAccount memory payer = _openLight(set, from);
+        if (!payer.header.inLiquidation) {
+            if (from.ownerOf() != msg.sender) revert IClearinghouseCore.NotAuthorised(from, msg.sender);
+            _requireCash(payer, amount);
+        }
+        _changeCash(set, from, -SafeCast.toInt256(amount));
+        _changeCash(set, to, SafeCast.toInt256(amount));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.CashTransferred(from, to, amount);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function recordLoss(AccountId to, uint256 amount) external onlyUnderLock(_auctions) {
+        WorkingSet memory set = _newSet();
+        set.totals.uncoveredLoss += amount;
+        _changeCash(set, to, SafeCast.toInt256(amount));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.LossRecorded(to, amount, set.totals.uncoveredLoss);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
+        _payIn(set, opened, from, amount);
+        _save(opened, set);
+        _saveTotals(set.totals);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function withdrawForModule(address to, uint256 amount) external onlyUnderLock(_insuranceFund) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
+        _requireCash(opened, amount * _scaleOf(0));
+        _takeBalance(opened, 0, amount);
+        _takeTokens(set.totals, amount);
+        _save(opened, set);
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.Withdrawn(opened.id, 0, to, amount);
+        _send(0, to, amount);
+    }
+
+    function _requireCash(OpenAccount memory account, uint256 amount) private pure {
+        if (account.cash < SafeCast.toInt256(amount)) {
+            uint256 cash = account.cash > 0 ? uint256(account.cash) : 0;
+            revert IClearinghouseCore.InsufficientBalance(account.id, 0, cash, amount);
+        }
+    }
+
+    /// @dev Credits or debits an account's cash without opening its positions.
+    function _changeCash(WorkingSet memory set, AccountId id, int256 change) private {
+        OpenAccount memory account = _openLight(set, id);
+        account.cash += change;
+        _save(account, set);
+    }
+}
