@@ -45,9 +45,11 @@ class EvmBackend:
         self._receipts.append(Receipt(transaction, self.evm.number, self.evm.last_gas, ()))
         return transaction
 
-    def wait(self, transaction: str) -> Receipt | None:
-        place = int(transaction, 16)
-        return self._receipts[place] if place < len(self._receipts) else None
+    def knows(self, transaction: str) -> bool:
+        return int(transaction, 16) < len(self._receipts)
+
+    def wait(self, transaction: str) -> Receipt:
+        return self._receipts[int(transaction, 16)]
 
     def _execute(self, sender: str | None, to: str, data: bytes, static: bool = False) -> bytes:
         try:

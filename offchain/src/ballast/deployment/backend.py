@@ -40,6 +40,14 @@ class CallReverted(ChainError):
         super().__init__(reason or f"reverted with 0x{data.hex()}")
 
 
+class TransactionPending(ChainError):
+    """A transaction was not mined in time. It may still be: running again waits for it."""
+
+    def __init__(self, transaction: str) -> None:
+        self.transaction = transaction
+        super().__init__(f"transaction {transaction} is not mined yet; run again to wait for it")
+
+
 class Backend(Protocol):
     """One chain, and one account that deploys."""
 
@@ -73,11 +81,16 @@ class Backend(Protocol):
         """
         ...
 
-    def wait(self, transaction: str) -> Receipt | None:
-        """The receipt once mined; None where the node has never heard of the transaction.
+    def knows(self, transaction: str) -> bool:
+        """Whether the chain holds the transaction, mined or waiting."""
+        ...
+
+    def wait(self, transaction: str) -> Receipt:
+        """The receipt once mined.
 
         Raises:
             CallReverted: It was mined and failed.
+            TransactionPending: It was not mined in time, and may still be.
         """
         ...
 

@@ -16,6 +16,7 @@ from ballast.deployment.config import Aggregator, Collateral, Network, Perp, Sou
 from ballast.deployment.contract import Contract, ErrorCatalogue
 from ballast.deployment.create2 import create2_address
 from ballast.deployment.plan import ABSENT, Creation, Requirement, Setting, Step, comparable
+from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.roles import RESTRICTED, RoleId
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book
@@ -29,13 +30,22 @@ class Blueprint:
     Args:
         artifacts: Compiled contracts by name.
         book: The risk book to activate.
+        record: Of the deployment that stands, where there is one.
 
     Raises:
         ConfigurationError: A contract is not compiled.
     """
 
-    def __init__(self, network: Network, book: Book, backend: Backend, artifacts: Mapping[str, Artifact]) -> None:
-        self.network, self.book, self._backend, self._artifacts = network, book, backend, artifacts
+    def __init__(
+        self,
+        network: Network,
+        book: Book,
+        backend: Backend,
+        artifacts: Mapping[str, Artifact],
+        record: DeploymentRecord | None = None,
+    ) -> None:
+        self.network, self.book = network, book
+        self._backend, self._artifacts, self._record = backend, artifacts, record
         self.contracts: dict[str, Contract] = {}
         self.creations: dict[str, Creation] = {}
         self.steps: list[Step] = []
@@ -125,7 +135,7 @@ class Blueprint:
         house = self._create("Clearinghouse", "Clearinghouse", admin, authority, token, engine, hub)
         exchange = self._create("Exchange", "Exchange", authority, house)
         fund = self._create("InsuranceFund", "InsuranceFund", authority, house, token)
-        terms = network.auctions.as_struct()
+        terms = self._record.contracts["Auctions"].arguments[-1] if self._record else network.auctions.as_struct()
         auctions = self._create("Auctions", "Auctions", authority, house, exchange, fund, terms)
         self._create("Lens", "Lens", house)
         self._set("connect the fund", fund, "connect", [auctions], auctions, lambda: fund.call("auctions"))

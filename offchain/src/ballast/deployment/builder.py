@@ -47,6 +47,8 @@ class Builder:
 
     Args:
         artifacts: Compiled contracts by name; by default those of the checkout around the working directory.
+        record: Of the deployment that stands, where there is one: what its constructors were given and governance may
+            have changed since is taken from there, not from the configuration.
 
     Raises:
         WrongChain: The backend is on another chain than the configuration.
@@ -54,13 +56,18 @@ class Builder:
     """
 
     def __init__(
-        self, network: Network, book: Book, backend: Backend, artifacts: Mapping[str, Artifact] | None = None
+        self,
+        network: Network,
+        book: Book,
+        backend: Backend,
+        artifacts: Mapping[str, Artifact] | None = None,
+        record: DeploymentRecord | None = None,
     ) -> None:
         if backend.chain_id != network.chain_id:
             raise WrongChain(network.chain_id, backend.chain_id)
         self.network, self.book, self.backend = network, book, backend
         compiled = artifacts if artifacts is not None else load_artifacts(checkout_root())
-        self.blueprint = Blueprint(network, book, backend, compiled)
+        self.blueprint = Blueprint(network, book, backend, compiled, record)
 
     @property
     def steps(self) -> list[Step]:
@@ -77,13 +84,18 @@ class Builder:
         return plan_hash(self.steps)
 
     def deploy(
-        self, journal_path: Path | None = None, tell: Callable[[str, Step], None] | None = None
+        self,
+        journal_path: Path | None = None,
+        tell: Callable[[str, Step], None] | None = None,
+        fulfil: Callable[[Step], None] | None = None,
     ) -> DeploymentRecord:
         """Brings the chain to what the configuration says and describes the result.
 
         Args:
-            journal_path: Where progress is kept over a crash; removed by the caller once the record is written.
+            journal_path: Where progress is kept over a crash. Remove it once the record is written.
             tell: Told of each step: `done` (found so), `sent`, `mined`.
+            fulfil: Called with each requirement that is not met, to meet it where the caller can: whoever holds the
+                quorum signers' keys publishes the first prices here.
 
         Raises:
             PlanChanged: The journal belongs to another plan.
@@ -95,7 +107,7 @@ class Builder:
         journal = Journal(self.plan, journal_path, tell)
         self._refuse_if_sealed()
         first_block = self.backend.block_number()
-        execute(self.backend, self.steps, journal)
+        execute(self.backend, self.steps, journal, fulfil)
         return self._record(journal, first_block)
 
     def is_sealed(self) -> bool:

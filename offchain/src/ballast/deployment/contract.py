@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
@@ -77,13 +77,9 @@ class Contract:
             Reverted: The contract refused.
         """
         try:
-            sent = self.backend.submit(self.address, self.encode(function, *arguments), sender)
-            receipt = self.backend.wait(sent)
+            return self.backend.wait(self.backend.submit(self.address, self.encode(function, *arguments), sender))
         except CallReverted as reverted:
             raise self.errors.explain(f"{self.name}.{function}", reverted) from None
-        if receipt is None:
-            raise ChainError(f"{self.name}.{function}: the node lost transaction {sent}")
-        return receipt
 
     def encode(self, function: str, *arguments: Any) -> bytes:
         """Call data."""
@@ -102,9 +98,3 @@ class Contract:
 
     def topic(self, event: str) -> bytes:
         return bytes(keccak(text=codec.signature_of(codec.find(self.abi, "event", event))))
-
-
-def functions_of(abi: Sequence[Mapping[str, Any]], *, state_changing: bool) -> list[Mapping[str, Any]]:
-    """The functions of an ABI that change state, or those that do not."""
-    functions = [entry for entry in abi if entry["type"] == "function"]
-    return [entry for entry in functions if (entry["stateMutability"] not in ("view", "pure")) is state_changing]

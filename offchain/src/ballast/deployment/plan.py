@@ -16,7 +16,7 @@ from ballast.chain import codec
 from ballast.deployment.backend import Backend, CallReverted, Receipt
 from ballast.deployment.contract import Contract, Reverted
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER
-from ballast.errors import BallastError, ChainError
+from ballast.errors import BallastError
 
 
 class Absent(Enum):
@@ -220,11 +220,17 @@ class Witness(Protocol):
     def found_done(self, step: Step) -> None: ...
 
 
-def execute(backend: Backend, steps: Sequence[Step], witness: Witness) -> None:
+def execute(
+    backend: Backend, steps: Sequence[Step], witness: Witness, fulfil: Callable[[Step], None] | None = None
+) -> None:
     """Brings the chain to where every step is done, in order, sending only what is missing.
+
+    Args:
+        fulfil: Called with a requirement that is not met, to meet it where the caller can.
 
     Raises:
         DeployerMissing: The chain cannot create contracts at known addresses.
+        RequirementUnmet: Something only others can bring about is missing.
         StepWithoutEffect: A step was mined in vain.
         Reverted: A contract refused a step.
     """
@@ -235,34 +241,29 @@ def execute(backend: Backend, steps: Sequence[Step], witness: Witness) -> None:
         if is_done(step):
             witness.found_done(step)
             continue
-        if step.transaction is None:
-            raise RequirementUnmet(step, step.actual())
-        _send(backend, step, step.transaction, witness)
+        if step.transaction is not None:
+            _send(backend, step, step.transaction, witness)
+        elif fulfil is not None:
+            fulfil(step)
         if not is_done(step):
-            raise StepWithoutEffect(step, step.actual())
+            raise (StepWithoutEffect if step.transaction else RequirementUnmet)(step, step.actual())
 
 
 def _await_earlier(backend: Backend, step: Step, witness: Witness) -> None:
     """A run that died between sending and seeing leaves a transaction in flight: it must land before we judge."""
     earlier = witness.sent_before(step)
-    if earlier is None:
-        return
-    with suppress(CallReverted):
-        receipt = backend.wait(earlier)
-        if receipt is not None:
-            witness.mined(step, receipt)
+    if earlier is not None and backend.knows(earlier):
+        with suppress(CallReverted):
+            witness.mined(step, backend.wait(earlier))
 
 
 def _send(backend: Backend, step: Step, transaction: Transaction, witness: Witness) -> None:
     try:
         sent = backend.submit(transaction.to, transaction.data)
         witness.sent(step, sent)
-        receipt = backend.wait(sent)
+        witness.mined(step, backend.wait(sent))
     except CallReverted as reverted:
         raise step.explain(reverted) from None
-    if receipt is None:
-        raise ChainError(f"{step.name}: the node lost transaction {sent}")
-    witness.mined(step, receipt)
 
 
 def _listed(arguments: Iterable[Any]) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
+import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider, Web3
-from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
+from web3.exceptions import ContractCustomError, ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
 
-from ballast.deployment.backend import CallReverted, RawLog, Receipt
+from ballast.deployment.backend import CallReverted, RawLog, Receipt, TransactionPending
+from ballast.errors import ChainError, ChainUnreachable
 
 GAS_MARGIN_PERCENT = 25
 
@@ -51,22 +54,21 @@ class RpcBackend:
     Args:
         web3: The connection.
         signer: Signs for the deployer; without one the node itself must hold the keys (`eth_sendTransaction`).
-        deployer: Where there is no signer: the node's account, by default its first.
-        confirmations: Blocks that must be mined from a transaction's own on before it counts.
+        deployer: Where there is no signer: the account in whose name to act, by default the node's first.
         timeout: Seconds to wait for one transaction.
+
+    Raises:
+        ChainUnreachable: The node does not answer; so does every method.
     """
 
     def __init__(
-        self,
-        web3: Web3,
-        signer: Signer | None = None,
-        deployer: str | None = None,
-        timeout: float = 300.0,
+        self, web3: Web3, signer: Signer | None = None, deployer: str | None = None, timeout: float = 300.0
     ) -> None:
         self.web3, self._signer, self._timeout = web3, signer, timeout
-        self.chain_id = int(web3.eth.chain_id)
-        self.deployer = to_checksum_address(signer.address if signer else deployer or web3.eth.accounts[0])
-        self._poll = 0.02 if self._is_instant() else 1.0
+        with _faults():
+            self.chain_id = int(web3.eth.chain_id)
+            self.deployer = to_checksum_address(signer.address if signer else deployer or web3.eth.accounts[0])
+            self._poll = 0.02 if "anvil" in str(web3.client_version).lower() else 1.0
 
     @classmethod
     def connect(cls, url: str, signer: Signer | None = None, deployer: str | None = None) -> RpcBackend:
@@ -74,73 +76,86 @@ class RpcBackend:
         return cls(Web3(HTTPProvider(url, request_kwargs={"timeout": 60})), signer, deployer)
 
     def block_number(self) -> int:
-        return int(self.web3.eth.block_number)
+        with _faults():
+            return int(self.web3.eth.block_number)
 
     def code_at(self, address: str) -> bytes:
-        return bytes(self.web3.eth.get_code(to_checksum_address(address)))
+        with _faults():
+            return bytes(self.web3.eth.get_code(to_checksum_address(address)))
 
     def call(self, to: str, data: bytes, sender: str | None = None) -> bytes:
-        with _Reverts():
+        with _faults():
             return bytes(self.web3.eth.call(self._transaction(to, data, sender)))  # type: ignore[arg-type]
 
     def submit(self, to: str, data: bytes, sender: str | None = None) -> str:
         transaction = self._transaction(to, data, sender)
-        with _Reverts():
+        with _faults():
             gas = int(self.web3.eth.estimate_gas(transaction))  # type: ignore[arg-type]
-        transaction["gas"] = gas + gas * GAS_MARGIN_PERCENT // 100
-        if self._signer is None or transaction["from"] != self.deployer:
-            return self.web3.eth.send_transaction(transaction).to_0x_hex()  # type: ignore[arg-type]
-        return self.web3.eth.send_raw_transaction(self._signer.sign(self._complete(transaction))).to_0x_hex()
+            transaction["gas"] = gas + gas * GAS_MARGIN_PERCENT // 100
+            if self._signer is None or transaction["from"] != self.deployer:
+                return self.web3.eth.send_transaction(transaction).to_0x_hex()  # type: ignore[arg-type]
+            signed = self._signer.sign(self._complete(transaction))
+            return self.web3.eth.send_raw_transaction(signed).to_0x_hex()
 
-    def wait(self, transaction: str) -> Receipt | None:
+    def knows(self, transaction: str) -> bool:
         try:
-            self.web3.eth.get_transaction(transaction)  # type: ignore[arg-type]
+            with _faults():
+                self.web3.eth.get_transaction(transaction)  # type: ignore[arg-type]
         except TransactionNotFound:
-            return None
-        mined = self.web3.eth.wait_for_transaction_receipt(transaction, self._timeout, self._poll)  # type: ignore[arg-type]
+            return False
+        return True
+
+    def wait(self, transaction: str) -> Receipt:
+        try:
+            with _faults():
+                mined = self.web3.eth.wait_for_transaction_receipt(transaction, self._timeout, self._poll)  # type: ignore[arg-type]
+        except TimeExhausted:
+            raise TransactionPending(transaction) from None
         if mined["status"] != 1:
             raise CallReverted(b"", f"transaction {transaction} was mined and failed")
         logs = tuple(_raw_log(log) for log in mined["logs"])
         return Receipt(transaction, int(mined["blockNumber"]), int(mined["gasUsed"]), logs)
 
     def logs(self, address: str, topic: bytes, first_block: int) -> list[RawLog]:
-        found = self.web3.eth.get_logs(
-            {"address": to_checksum_address(address), "topics": ["0x" + topic.hex()], "fromBlock": first_block}  # type: ignore[typeddict-item,list-item]
-        )
-        return [_raw_log(log) for log in found]
+        wanted: Any = {
+            "address": to_checksum_address(address),
+            "topics": ["0x" + topic.hex()],
+            "fromBlock": first_block,
+        }
+        with _faults():
+            return [_raw_log(log) for log in self.web3.eth.get_logs(wanted)]
 
     def _transaction(self, to: str, data: bytes, sender: str | None) -> dict[str, Any]:
         return {"from": to_checksum_address(sender or self.deployer), "to": to_checksum_address(to), "data": data}
 
     def _complete(self, transaction: dict[str, Any]) -> dict[str, Any]:
-        newest = self.web3.eth.get_block("latest")
         tip = int(self.web3.eth.max_priority_fee)
+        base = int(self.web3.eth.get_block("latest")["baseFeePerGas"])
         return {
             **transaction,
             "chainId": self.chain_id,
             "nonce": self.web3.eth.get_transaction_count(transaction["from"], "pending"),
             "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": 2 * int(newest["baseFeePerGas"]) + tip,
+            "maxFeePerGas": 2 * base + tip,
             "type": 2,
             "value": 0,
         }
 
-    def _is_instant(self) -> bool:
-        return "anvil" in str(self.web3.client_version).lower()
 
-
-class _Reverts:
-    """Turns the node's ways of reporting a revert into `CallReverted`; leaves every other fault alone."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, fault: BaseException | None, trace: Any) -> None:
-        if isinstance(fault, ContractLogicError | ContractCustomError):
-            data = fault.data if isinstance(fault.data, str) else "0x"
-            raise CallReverted(_hex_bytes(data), str(fault.message)) from None
-        if isinstance(fault, Web3RPCError) and "revert" in str(fault).lower():
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Names what a node may answer instead of a result. Transport errors quote the URL: they are not passed on."""
+    try:
+        yield
+    except (ContractLogicError, ContractCustomError) as fault:
+        data = fault.data if isinstance(fault.data, str) else "0x"
+        raise CallReverted(_hex_bytes(data), str(fault.message)) from None
+    except Web3RPCError as fault:
+        if "revert" in str(fault).lower():
             raise CallReverted(b"", str(fault)) from None
+        raise ChainError(f"the node refuses: {fault}") from None
+    except requests.exceptions.RequestException as fault:
+        raise ChainUnreachable(f"the node does not answer ({type(fault).__name__})") from None
 
 
 def _hex_bytes(text: str) -> bytes:

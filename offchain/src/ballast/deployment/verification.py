@@ -1,0 +1,99 @@
+"""Reading a deployment back from the chain and comparing it with its configuration.
+
+An address that holds code proves code and constructor arguments (see `create2`); every value a deployment sets is read
+again; and the access manager is searched for powers that no configuration gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from ballast.chain.codec import selector_of, signature_of
+from ballast.deployment.builder import Builder
+from ballast.deployment.config import configuration_hash
+from ballast.deployment.contract import Contract
+from ballast.deployment.plan import comparable
+from ballast.deployment.record import DeploymentRecord
+from ballast.deployment.roles import RESTRICTED, RoleId
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing compared."""
+
+    name: str
+    expected: Any
+    actual: Any
+
+    @property
+    def agrees(self) -> bool:
+        return bool(self.expected == self.actual)
+
+
+def verify(builder: Builder, record: DeploymentRecord) -> list[Finding]:
+    """Everything there is to compare, in the order of the deployment. Sends nothing.
+
+    Args:
+        builder: Made with the configuration and the same `record`.
+    """
+    return [
+        *_of_record(builder, record),
+        *(Finding(step.name, comparable(step.expected), step.actual()) for step in builder.steps),
+        *_of_functions(builder),
+        *_of_holders(builder, record),
+    ]
+
+
+def _of_record(builder: Builder, record: DeploymentRecord) -> Iterator[Finding]:
+    yield Finding("network", builder.network.network, record.network)
+    yield Finding("configuration", configuration_hash(builder.network, builder.book), record.configuration)
+    for name, creation in builder.blueprint.creations.items():
+        entry = record.contracts.get(name)
+        if entry is None:
+            yield Finding(f"record of {name}", creation.contract.address, None)
+            continue
+        code = "0x" + keccak(builder.backend.code_at(entry.address)).hex()
+        yield Finding(f"address of {name}", creation.contract.address, entry.address)
+        yield Finding(f"code of {name}", entry.code_hash, code)
+
+
+def _of_functions(builder: Builder) -> Iterator[Finding]:
+    """No function has another role than the reviewed table gives it, listed there or not."""
+    authority = builder.contracts["Authority"]
+    for name, table in RESTRICTED.items():
+        target = builder.contracts[name]
+        expected = {signature_of(entry): int(table.get(entry["name"], 0)) for entry in _transactions(target)}
+        actual = {
+            signature_of(entry): authority.call("getTargetFunctionRole", target, selector_of(entry))
+            for entry in _transactions(target)
+        }
+        yield Finding(f"roles of the functions of {name}", expected, actual)
+        yield Finding(f"{name} is closed", False, authority.call("isTargetClosed", target))
+
+
+def _of_holders(builder: Builder, record: DeploymentRecord) -> Iterator[Finding]:
+    """Nobody holds a role but those the configuration names, and each with its delay."""
+    authority = builder.contracts["Authority"]
+    logs = builder.backend.logs(authority.address, authority.topic("RoleGranted"), record.block)
+    granted = {(event.roleId, event.account) for event in authority.events("RoleGranted", logs)}
+    holders: dict[int, dict[str, int]] = {role: {} for role, _ in granted}
+    for role, account in sorted(granted):
+        access = authority.call("hasRole", role, account)
+        if access.isMember:
+            holders[role][account] = access.executionDelay
+    for role in RoleId:
+        expected = getattr(builder.network.roles, role.name.lower())
+        yield Finding(
+            f"holders of {role.name.lower()}",
+            dict.fromkeys(expected.holders, expected.delay),
+            holders.pop(int(role), {}),
+        )
+    yield Finding("holders of other roles", {}, {role: who for role, who in holders.items() if who})
+
+
+def _transactions(contract: Contract) -> Iterable[Any]:
+    return [e for e in contract.abi if e["type"] == "function" and e["stateMutability"] not in ("view", "pure")]
