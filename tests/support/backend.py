@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ballast.deployment.backend import CallReverted, RawLog, Receipt
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER, DETERMINISTIC_DEPLOYER_CODE
-
 from tests.support.evm import Evm, Revert
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ballast.chain.quorum import CompactSignature, QuorumDomain, ReportBatch, SignedReport, submit_arguments
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
+from ballast.chain.quorum import CompactSignature, QuorumDomain, ReportBatch, SignedReport, submit_arguments
 from tests.support.evm import Evm, Receipt
 from tests.support.oracle import ETH, WAD
 

@@ -9,16 +9,16 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_utils import keccak
+
 from ballast.chain.ids import account_id
 from ballast.chain.orders import Match, OrderDomain, OrderFlags, SignedOrder, limit_order, settlement
 from ballast.deployment.builder import Builder
 from ballast.deployment.config import Network, read_network
 from ballast.deployment.record import DeploymentRecord
 from ballast.risk.book import Book
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from eth_utils import keccak
-
 from tests.support.backend import EvmBackend
 from tests.support.book import plain_book
 from tests.support.evm import ROOT, Contract, Evm, Receipt
@@ -220,7 +220,7 @@ class Market:
 
     def instrument(self, symbol: str) -> int:
         """Registry index of an underlying's perpetual."""
-        return self.system.record.instruments[f"{symbol}-PERP"]
+        return self.system.record.instruments[f"PERP:{symbol}"]
 
     def mark(self, symbol: str) -> int:
         """Mark price of an underlying's perpetual, wad."""

@@ -236,7 +236,7 @@ class Blueprint:
             return {key: getattr(view, key) for key in instrument}
 
         arguments = (underlying, perp.size_step_exponent, perp.open_interest_cap)
-        self._set(f"list {symbol}-PERP", house, "listPerp", arguments, instrument, read)
+        self._set(f"list PERP:{symbol}", house, "listPerp", arguments, instrument, read)
 
     def _collateral(self, house: Contract, symbol: str, collateral: Collateral) -> None:
         asset, token = self.network.asset_ids[symbol], self.token(symbol)
@@ -326,9 +326,10 @@ class Blueprint:
                 names = [name for name, holder in functions.items() if holder is role]
                 if names and role is not RoleId.GOVERNANCE:
                     self._function_roles(self.contracts[target], role, names)
-        self._grant(RoleId.RISK, self.network.roles.risk.holders, self.network.roles.risk.delay)
-        self._grant(RoleId.MULTIPLIER, self.network.roles.multiplier.holders, self.network.roles.multiplier.delay)
-        self._grant(RoleId.GUARDIAN, self.network.roles.guardian.holders, self.network.roles.guardian.delay)
+        for role in RoleId:
+            if role is not RoleId.GOVERNANCE:
+                terms = self.network.roles.of(role)
+                self._grant(role, terms.holders, terms.delay)
         self._hand_over()
 
     def _function_roles(self, target: Contract, role: RoleId, functions: Sequence[str]) -> None:

@@ -139,8 +139,9 @@ class Builder:
             tokens={symbol: self.blueprint.token(symbol).address for symbol in symbols},
             assets=network.asset_ids,
             underlyings={symbol: underlying.id for symbol, underlying in network.underlyings.items()},
-            instruments={f"{symbol}-PERP": index for index, symbol in enumerate(network.perps, start=1)},
+            instruments={f"PERP:{symbol}": index for index, symbol in enumerate(network.perps, start=1)},
             feeds=self._feeds(),
+            scenario_rows=[row.name for row in self.book.rows],
         )
 
     def _contract_record(self, name: str, journal: Journal) -> ContractRecord:

@@ -13,12 +13,14 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ballast.deployment.roles import RoleId
 from ballast.deployment.units import Address, Billionths, Seconds, Wad, scaled
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book, BookError
 
 SHORTEST_GOVERNANCE_DELAY = 86_400
 SHORTEST_RISK_DELAY = 3_600
+SHORTEST_FALLBACK_DELAY = 600
 
 
 class InvalidConfiguration(ConfigurationError):
@@ -257,10 +259,13 @@ class Role(_Section):
 
 
 class Roles(_Section):
+    """Who governs. What each may do is the table in `ballast.deployment.roles`."""
+
     governance: Role
     risk: Role
     multiplier: Role
     guardian: Role
+    fallback: Role
 
     @model_validator(mode="after")
     def _delays(self) -> Self:
@@ -268,7 +273,13 @@ class Roles(_Section):
             raise ValueError(f"governance.delay must be at least {SHORTEST_GOVERNANCE_DELAY} s")
         if self.risk.delay < SHORTEST_RISK_DELAY:
             raise ValueError(f"risk.delay must be at least {SHORTEST_RISK_DELAY} s")
+        if self.fallback.delay < SHORTEST_FALLBACK_DELAY:
+            raise ValueError(f"fallback.delay must be at least {SHORTEST_FALLBACK_DELAY} s")
         return self
+
+    def of(self, role: RoleId) -> Role:
+        found: Role = getattr(self, role.name.lower())
+        return found
 
 
 class Network(_Section):

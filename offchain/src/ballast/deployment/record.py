@@ -11,6 +11,8 @@ from typing import Any
 from ballast.deployment.journal import write_json_atomically
 from ballast.errors import ConfigurationError
 
+_KEPT_BY_NUMBER = ("assets", "underlyings", "instruments")
+
 
 @dataclass(frozen=True)
 class ContractRecord:
@@ -31,11 +33,12 @@ class DeploymentRecord:
         block: No event of the system is older.
         configuration: Hash of the network's configuration and risk book.
         plan: Hash of every transaction of the plan.
-        assets: Asset id by token symbol.
-        underlyings: Id by symbol.
-        instruments: Registry index by name, such as `ETH-PERP`.
         tokens: Address by token symbol.
+        assets: Asset id by token symbol (in the file the other way round, like the next two).
+        underlyings: Id by symbol.
+        instruments: Registry index by name, such as `PERP:ETH`.
         feeds: Addresses of the Chainlink-like feeds by underlying, first source then second.
+        scenario_rows: Names of the risk book's rows, in order.
     """
 
     network: str
@@ -50,9 +53,13 @@ class DeploymentRecord:
     underlyings: Mapping[str, int]
     instruments: Mapping[str, int]
     feeds: Mapping[str, list[str]]
+    scenario_rows: list[str]
 
     def write(self, path: Path) -> None:
-        write_json_atomically(path, asdict(self))
+        content = asdict(self)
+        for key in _KEPT_BY_NUMBER:
+            content[key] = {str(number): name for name, number in content[key].items()}
+        write_json_atomically(path, content)
 
     @classmethod
     def load(cls, path: Path) -> DeploymentRecord:
@@ -64,6 +71,8 @@ class DeploymentRecord:
         try:
             content = json.loads(path.read_text())
             content["contracts"] = {name: ContractRecord(**entry) for name, entry in content["contracts"].items()}
+            for key in _KEPT_BY_NUMBER:
+                content[key] = {name: int(number) for number, name in content[key].items()}
             return cls(**content)
         except FileNotFoundError:
             raise ConfigurationError(f"{path}: no such file; `./dev deploy` writes it") from None

@@ -17,6 +17,7 @@ class RoleId(IntEnum):
     RISK = 1
     MULTIPLIER = 2
     GUARDIAN = 3
+    FALLBACK = 4
 
 
 RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
@@ -40,10 +41,10 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
         "setShockMultiplier": RoleId.MULTIPLIER,
     },
     "OracleHub": {
-        "setLimits": RoleId.GOVERNANCE,
         "setSources": RoleId.GOVERNANCE,
         "setFallbackSource": RoleId.GOVERNANCE,
-        "serveFromFallback": RoleId.RISK,
+        "setLimits": RoleId.RISK,
+        "serveFromFallback": RoleId.FALLBACK,
     },
     "QuorumFeed": {
         "setSigners": RoleId.GOVERNANCE,

@@ -86,12 +86,9 @@ def _of_holders(builder: Builder, record: DeploymentRecord) -> Iterator[Finding]
         if access.isMember:
             holders[role][account] = access.executionDelay
     for role in RoleId:
-        expected = getattr(builder.network.roles, role.name.lower())
-        yield Finding(
-            f"holders of {role.name.lower()}",
-            dict.fromkeys(expected.holders, expected.delay),
-            holders.pop(int(role), {}),
-        )
+        terms = builder.network.roles.of(role)
+        expected = dict.fromkeys(terms.holders, terms.delay)
+        yield Finding(f"holders of {role.name.lower()}", expected, holders.pop(int(role), {}))
     yield Finding("holders of other roles", {}, {role: who for role, who in holders.items() if who})
 
 
