@@ -3,19 +3,23 @@
 import gzip
 import sys
 import zipfile
+from importlib import resources
 
 import numpy as np
 import pandas
 import pytest
 
 from ballast.risk.archives import (
+    BAR_NAMES,
+    RISKY_SYMBOLS,
     ArchiveMissing,
     ParquetSupportMissing,
     read_bars,
     read_history,
+    write_crisis_extracts,
     write_history_extract,
 )
-from ballast.risk.history import MalformedBars, parse_history
+from ballast.risk.history import MalformedBars, crisis_names, load_crisis, parse_history
 
 FIRST_HOUR = 1_600_000_000 // 3600 * 3600
 
@@ -91,6 +95,23 @@ def test_write_history_extract__round_trip__equals_what_was_read(archives, tmp_p
     written, read = parse_history(path.read_bytes()), read_history(archives)
     assert np.array_equal(written.closes, read.closes, equal_nan=True)
     assert np.array_equal(written.time, read.time)
+
+
+def test_write_crisis_extracts__archives_of_the_shipped_windows__give_the_shipped_files(tmp_path):
+    archives, out = tmp_path / "archives", tmp_path / "out"
+    archives.mkdir()
+    for crisis in map(load_crisis, crisis_names()):
+        for symbol in RISKY_SYMBOLS:
+            b = crisis.bars[symbol]
+            rows = zip((b.open_time * 1000).tolist(), b.open, b.high, b.low, b.close, strict=True)
+            name = f"{symbol}USDT-{BAR_NAMES[crisis.bar_seconds]}-{crisis.name}"
+            with zipfile.ZipFile(archives / f"{name}.zip", "w") as archive:
+                archive.writestr(f"{name}.csv", "\n".join(",".join(map(str, row)) for row in rows))
+    written = list(write_crisis_extracts(archives, out))
+    shipped = resources.files("ballast").joinpath("data/crises")
+    assert len(written) == len(RISKY_SYMBOLS) * len(crisis_names())
+    for path in written:
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress(shipped.joinpath(path.name).read_bytes())
 
 
 @pytest.mark.parametrize(
