@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {magnitude} from "../math/FixedPoint.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
 import {Requirement, Requirements} from "./Requirements.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
-import {Scenarios, Tail} from "./Scenarios.sol";
+import {NodeValues, Scenarios, Tail} from "./Scenarios.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice What one more unit in an underlying adds to the requirement, by the rule that asks for it.
@@ -77,7 +78,7 @@ library Attribution {
         Tail memory tail
     ) private pure returns (Marginal[] memory marginals) {
         marginals = new Marginal[](gathered.exposures.length);
-        uint256 depeg = Requirements.depegOf(book, gathered);
+        uint256 depeg = Requirements.depegOf(book, gathered.settlementTokenUsd);
         Record record = book.firstRecord();
         for (uint256 i; i < marginals.length; ++i) {
             Exposure memory exposure = gathered.exposures[i];
@@ -99,8 +100,9 @@ library Attribution {
         Exposure memory exposure,
         Tail memory tail
     ) private pure returns (int256 sum) {
+        NodeValues shocks = Scenarios.nodeValuesDown(book, record, exposure, 1e18);
         for (uint256 i; i < tail.rows.length; ++i) {
-            sum += Scenarios.shockAt(book, record, exposure, book.nodeOf(record, tail.rows[i].rowOf()));
+            sum += Scenarios.at(shocks, book.nodeOf(record, tail.rows[i].rowOf()));
         }
     }
 
@@ -121,15 +123,15 @@ library Attribution {
     ///      of the latter.
     function chargeShare(Marginal memory marginal, int256 quantity) private pure returns (int256 share) {
         if ((quantity > 0) == marginal.longIsCharged) {
-            share = int256(marginal.hedgedBasisRate * quantity.magnitude() / 1e27);
+            share = int256(marginal.hedgedBasisRate * magnitude(quantity) / 1e27);
         }
         if (marginal.concentration == 0) return share;
-        (uint256 size, uint256 net) = (quantity.magnitude(), marginal.netQuantity.magnitude());
+        (uint256 size, uint256 net) = (magnitude(quantity), magnitude(marginal.netQuantity));
         int256 part = int256(FixedPointMathLib.fullMulDiv(marginal.concentration, size, net));
         return (quantity > 0) == (marginal.netQuantity > 0) ? share + part : share - part;
     }
 
     function settlementTokenShare(Marginal memory marginal, int256 size) private pure returns (int256) {
-        return int256(FixedPointMathLib.fullMulDiv(marginal.settlementTokenRate, size.magnitude(), 1e36));
+        return int256(FixedPointMathLib.fullMulDiv(marginal.settlementTokenRate, magnitude(size), 1e36));
     }
 }

@@ -6,16 +6,18 @@ import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
+import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Rounding} from "./Rounding.sol";
 
 /// @notice Everything a portfolio holds in one underlying.
 /// @param underlying Its id.
 /// @param held Whether any leg is on it.
-/// @param state How far its price may be trusted.
+/// @param trusted Whether its price may support new risk: neither `Stale` nor `Halted`.
+/// @param halted Whether its price is only the last good one.
 /// @param index Price, wad.
 /// @param multiplier Of its price shocks, 1e9 is one.
 /// @param stableShock The stable price over index, less one, wad.
-/// @param secondShock The same for the second source while `state` is `Wide` and it is known, else 0.
+/// @param secondShock The same for the second source while the oracle is `Wide` and it is known, else 0.
 /// @param linearValue Σ ⌊quantity · mark⌋ of the linear legs, wad.
 /// @param longQuantity Σ of positive quantities, units of the underlying, wad.
 /// @param shortQuantity Σ of negative quantities, as a positive number.
@@ -23,7 +25,8 @@ import {Rounding} from "./Rounding.sol";
 struct Exposure {
     uint8 underlying;
     bool held;
-    OracleState state;
+    bool trusted;
+    bool halted;
     uint256 index;
     uint256 multiplier;
     int256 stableShock;
@@ -60,31 +63,21 @@ library Exposures {
     int256 internal constant ONE = 1e18;
     uint256 internal constant HIGHEST_PRICE_RATIO = 1e24;
 
-    /// @notice Reads portfolio and quotes once; multipliers are left for the caller.
+    /// @notice Reads portfolio and quotes once into `gathered`; multipliers are left for the caller.
     /// @dev Writes `equity`, `stableGap`, `untrustedGain` and `unrealisedGain`, which no risk book enters.
     function gather(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        Gathered memory gathered,
         Margin memory margin
-    ) internal pure returns (Gathered memory gathered) {
+    ) internal pure {
         requireWithinLimits(portfolio);
         gathered.lookup = newLookup();
         gathered.exposures = fromQuotes(quotes, gathered.lookup);
-        gathered.collateralValuesUp = new uint256[](portfolio.collaterals.length);
         margin.equity = portfolio.cash;
-        for (uint256 i; i < portfolio.collaterals.length; ++i) {
-            gathered.collateralValuesUp[i] = addCollateral(portfolio.collaterals[i], gathered, margin);
-        }
-        for (uint256 i; i < portfolio.positions.length; ++i) {
-            addPosition(portfolio.positions[i], gathered, margin);
-        }
-        for (uint256 i; i < gathered.exposures.length; ++i) {
-            margin.stableGap += stableLossOf(gathered.exposures[i]);
-        }
-    }
-
-    function exposureOf(Gathered memory gathered, uint8 underlying) internal pure returns (Exposure memory) {
-        return gathered.exposures[placeOf(gathered, underlying)];
+        addCollaterals(portfolio.collaterals, gathered, margin);
+        addPositions(portfolio.positions, gathered, margin);
+        addStableGaps(gathered.exposures, margin);
     }
 
     /// @notice ⌊quantity · price⌋.
@@ -114,26 +107,35 @@ library Exposures {
     }
 
     function fromQuotes(Quote[] calldata quotes, uint256 lookup) private pure returns (Exposure[] memory exposures) {
-        exposures = new Exposure[](quotes.length);
+        exposures = allocate(quotes.length);
         uint256 last;
         for (uint256 i; i < quotes.length; ++i) {
             Quote calldata quote = quotes[i];
-            if (quote.underlying <= last) revert IMarginEngine.QuotesNotAscending(quote.underlying);
-            last = quote.underlying;
-            copyQuote(quote, exposures[i]);
-            setPlace(lookup, last, i);
+            uint8 underlying = quote.underlying;
+            if (underlying <= last) revert IMarginEngine.QuotesNotAscending(underlying);
+            last = underlying;
+            uint256 index = requirePrice(underlying, quote.index);
+            exposures[i] = Exposure({
+                underlying: underlying,
+                held: false,
+                trusted: quote.state < OracleState.Stale,
+                halted: quote.state == OracleState.Halted,
+                index: index,
+                multiplier: 0,
+                stableShock: priceShockDown(requirePrice(underlying, quote.stable), index),
+                secondShock: secondShockDown(quote, index),
+                linearValue: 0,
+                longQuantity: 0,
+                shortQuantity: 0,
+                positionQuantity: 0
+            });
+            setPlace(lookup, underlying, i);
         }
     }
 
-    function copyQuote(Quote calldata quote, Exposure memory exposure) private pure {
-        (uint256 index, uint256 second) = (quote.index, quote.second);
-        exposure.underlying = quote.underlying;
-        exposure.state = quote.state;
-        exposure.index = requirePrice(quote.underlying, index);
-        exposure.stableShock = priceShockDown(requirePrice(quote.underlying, quote.stable), index);
-        if (quote.state == OracleState.Wide && second != 0) {
-            exposure.secondShock = priceShockDown(requirePrice(quote.underlying, second), index);
-        }
+    function secondShockDown(Quote calldata quote, uint256 index) private pure returns (int256) {
+        if (quote.state != OracleState.Wide || quote.second == 0) return 0;
+        return priceShockDown(requirePrice(quote.underlying, quote.second), index);
     }
 
     function requirePrice(uint8 underlying, uint256 price) private pure returns (uint256) {
@@ -149,6 +151,18 @@ library Exposures {
         }
     }
 
+    function addCollaterals(
+        CollateralLeg[] calldata collaterals,
+        Gathered memory gathered,
+        Margin memory margin
+    ) private pure {
+        uint256[] memory valuesUp = new uint256[](collaterals.length);
+        gathered.collateralValuesUp = valuesUp;
+        for (uint256 i; i < collaterals.length; ++i) {
+            valuesUp[i] = addCollateral(collaterals[i], gathered, margin);
+        }
+    }
+
     /// @return valueUp ⌈amount · index⌉, what the haircut is taken of.
     function addCollateral(
         CollateralLeg calldata leg,
@@ -158,25 +172,35 @@ library Exposures {
         uint8 underlying = leg.underlying;
         uint256 amount = leg.amount;
         if (amount >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, amount);
-        Exposure memory exposure = exposureOf(gathered, underlying);
+        Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
         unchecked {
             int256 value = valueDown(int256(amount), exposure.index);
             exposure.held = true;
             exposure.longQuantity += amount;
             exposure.linearValue += value;
             margin.equity += value;
-            if (exposure.state >= OracleState.Stale) margin.untrustedGain += uint256(value);
+            if (!exposure.trusted) margin.untrustedGain += uint256(value);
             return (amount * exposure.index).divUp(1e18);
+        }
+    }
+
+    function addPositions(
+        PositionLeg[] calldata positions,
+        Gathered memory gathered,
+        Margin memory margin
+    ) private pure {
+        for (uint256 i; i < positions.length; ++i) {
+            addPosition(positions[i], gathered, margin);
         }
     }
 
     function addPosition(PositionLeg calldata leg, Gathered memory gathered, Margin memory margin) private pure {
         uint8 underlying = requirePerp(leg.instrument);
         (int256 size, uint256 mark) = (leg.size, leg.mark);
-        uint256 quantity = size.magnitude();
+        uint256 quantity = magnitude(size);
         if (quantity >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, quantity);
         if (mark >= PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(underlying, mark);
-        Exposure memory exposure = exposureOf(gathered, underlying);
+        Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
         unchecked {
             int256 linear = valueDown(size, mark);
             exposure.held = true;
@@ -184,16 +208,16 @@ library Exposures {
             else exposure.shortQuantity += quantity;
             exposure.positionQuantity += quantity;
             exposure.linearValue += linear;
-            addValue(linear + leg.offset, exposure.state, margin);
+            addValue(linear + leg.offset, exposure.trusted, margin);
         }
     }
 
-    function addValue(int256 value, OracleState state, Margin memory margin) private pure {
+    function addValue(int256 value, bool trusted, Margin memory margin) private pure {
         unchecked {
             margin.equity += value;
             if (value <= 0) return;
             margin.unrealisedGain += uint256(value);
-            if (state >= OracleState.Stale) margin.untrustedGain += uint256(value);
+            if (!trusted) margin.untrustedGain += uint256(value);
         }
     }
 
@@ -204,12 +228,30 @@ library Exposures {
         return instrument.underlyingOf();
     }
 
+    function addStableGaps(Exposure[] memory exposures, Margin memory margin) private pure {
+        uint256 count = exposures.length;
+        uint256 total;
+        for (uint256 i; i < count; ++i) {
+            total += stableLossOf(exposures[i]);
+        }
+        margin.stableGap = total;
+    }
+
     /// @dev max(0, loss at the stable price, loss at the second source's price).
     function stableLossOf(Exposure memory exposure) private pure returns (uint256) {
         int256 atStable = changeDown(exposure.linearValue, exposure.stableShock);
         int256 atSecond = changeDown(exposure.linearValue, exposure.secondShock);
         unchecked {
-            return Rounding.positivePart(-(atStable < atSecond ? atStable : atSecond));
+            return positivePart(-(atStable < atSecond ? atStable : atSecond));
+        }
+    }
+
+    /// @dev Entries are not allocated: the caller puts one in each.
+    function allocate(uint256 count) private pure returns (Exposure[] memory exposures) {
+        assembly ("memory-safe") {
+            exposures := mload(0x40)
+            mstore(exposures, count)
+            mstore(0x40, add(exposures, shl(5, add(count, 1))))
         }
     }
 

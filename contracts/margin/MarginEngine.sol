@@ -36,15 +36,6 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         uint40 blendedUntil;
     }
 
-    /// @dev What one call works with: the portfolio, and the books in memory.
-    struct Assessment {
-        Gathered gathered;
-        Margin margin;
-        Book current;
-        Book previous;
-        uint256 weightOfCurrent;
-    }
-
     uint40 internal constant BLEND_DURATION = 1 days;
     uint256 internal constant ONE = 1e18;
 
@@ -62,15 +53,20 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
         uint256 settlementTokenUsd
-    ) external view returns (Margin memory) {
-        Assessment memory assessment = _open(portfolio, quotes, settlementTokenUsd);
-        (Requirement memory requirement,) = assessment.current.measure(assessment.gathered, portfolio.collaterals);
-        if (assessment.weightOfCurrent < ONE) {
-            (Requirement memory previous,) = assessment.previous.measure(assessment.gathered, portfolio.collaterals);
-            requirement = previous.blendUp(requirement, assessment.weightOfCurrent);
+    ) external view returns (Margin memory margin) {
+        ActiveBook memory active = _requireBook();
+        Gathered memory gathered = _gather(portfolio, quotes, settlementTokenUsd, margin);
+        (Requirement memory requirement,) =
+            RiskBook.open(SSTORE2.read(active.current)).measure(gathered, portfolio.collaterals);
+        uint256 weight = _weightOfCurrent(active);
+        if (weight < ONE) {
+            Book memory previous = RiskBook.open(SSTORE2.read(_previous));
+            if (previous.covers(gathered, portfolio.collaterals)) {
+                (Requirement memory before,) = previous.measure(gathered, portfolio.collaterals);
+                requirement = before.blendUp(requirement, weight);
+            }
         }
-        assessment.margin.fill(requirement);
-        return assessment.margin;
+        margin.fill(requirement);
     }
 
     /// @inheritdoc IMarginEngine
@@ -79,19 +75,23 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         Quote[] calldata quotes,
         uint256 settlementTokenUsd
     ) external view returns (Explanation memory explanation) {
-        Assessment memory assessment = _open(portfolio, quotes, settlementTokenUsd);
+        ActiveBook memory active = _requireBook();
+        Gathered memory gathered = _gather(portfolio, quotes, settlementTokenUsd, explanation.margin);
         (Requirement memory requirement, Tail memory tail, int256[] memory contributions) =
-            Attribution.attribute(assessment.current, assessment.gathered, portfolio);
-        _describe(explanation, tail);
-        if (assessment.weightOfCurrent < ONE) {
-            (Requirement memory previous,, int256[] memory before) =
-                Attribution.attribute(assessment.previous, assessment.gathered, portfolio);
-            requirement = previous.blendUp(requirement, assessment.weightOfCurrent);
-            Attribution.blendDown(before, contributions, assessment.weightOfCurrent);
+            Attribution.attribute(RiskBook.open(SSTORE2.read(active.current)), gathered, portfolio);
+        uint256 weight = _weightOfCurrent(active);
+        if (weight < ONE) {
+            Book memory previous = RiskBook.open(SSTORE2.read(_previous));
+            if (previous.covers(gathered, portfolio.collaterals)) {
+                (Requirement memory before,, int256[] memory contributionsBefore) =
+                    Attribution.attribute(previous, gathered, portfolio);
+                requirement = before.blendUp(requirement, weight);
+                Attribution.blendDown(contributionsBefore, contributions, weight);
+            }
         }
-        assessment.margin.fill(requirement);
-        explanation.margin = assessment.margin;
+        explanation.margin.fill(requirement);
         explanation.charges = requirement.charges;
+        _describe(explanation, tail);
         _distribute(explanation, contributions, portfolio.collaterals.length);
     }
 
@@ -139,23 +139,19 @@ contract MarginEngine is IMarginEngine, AccessManaged {
 
     // Internals -------------------------------------------------------------------------------------------------
 
-    /// @dev Reads the portfolio and opens the books that apply to it: the newer alone where the older does not know
-    ///      all it holds.
-    function _open(
+    function _gather(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
-        uint256 settlementTokenUsd
-    ) private view returns (Assessment memory assessment) {
-        ActiveBook memory active = _requireBook();
-        Gathered memory gathered = Exposures.gather(portfolio, quotes, assessment.margin);
+        uint256 settlementTokenUsd,
+        Margin memory margin
+    ) private view returns (Gathered memory gathered) {
+        Exposures.gather(portfolio, quotes, gathered, margin);
         gathered.settlementTokenUsd = settlementTokenUsd;
-        _scaleShocks(gathered.exposures);
-        assessment.gathered = gathered;
-        assessment.current = RiskBook.open(SSTORE2.read(active.current));
-        assessment.weightOfCurrent = _weightOfCurrent(active);
-        if (assessment.weightOfCurrent == ONE) return assessment;
-        assessment.previous = RiskBook.open(SSTORE2.read(_previous));
-        if (!assessment.previous.covers(gathered, portfolio.collaterals)) assessment.weightOfCurrent = ONE;
+        Exposure[] memory exposures = gathered.exposures;
+        for (uint256 i; i < exposures.length; ++i) {
+            Exposure memory exposure = exposures[i];
+            if (exposure.held) exposure.multiplier = shockMultiplierOf(exposure.underlying);
+        }
     }
 
     function _requireBook() private view returns (ActiveBook memory active) {
@@ -167,12 +163,6 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function _weightOfCurrent(ActiveBook memory active) private view returns (uint256) {
         if (block.timestamp >= active.blendedUntil) return ONE;
         return (block.timestamp - active.blendedFrom) * ONE / BLEND_DURATION;
-    }
-
-    function _scaleShocks(Exposure[] memory exposures) private view {
-        for (uint256 i; i < exposures.length; ++i) {
-            if (exposures[i].held) exposures[i].multiplier = shockMultiplierOf(exposures[i].underlying);
-        }
     }
 
     function _describe(Explanation memory explanation, Tail memory tail) private pure {

@@ -2,13 +2,13 @@
 pragma solidity ^0.8.30;
 
 import {Charges, IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
-import {OracleState} from "../types/Quote.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
-import {Scenarios, Tail} from "./Scenarios.sol";
+import {NodeValues, Rows, Scenarios, Tail} from "./Scenarios.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice What one risk book asks of a portfolio. Wad; factors in 1e9.
@@ -25,7 +25,6 @@ library Requirements {
     using Exposures for Exposure;
     using RiskBook for Book;
     using RiskBook for Record;
-    using Rounding for int256;
     using Rounding for uint256;
 
     /// @notice Requirement of a portfolio by one book, and the rows that made its scan.
@@ -36,27 +35,34 @@ library Requirements {
     ) internal pure returns (Requirement memory requirement, Tail memory tail) {
         requirement.initialFactor = book.initialFactor;
         requirement.liquidationEndFactor = book.liquidationEndFactor;
-        Charges memory charges = requirement.charges;
-        charges.haircut = haircutUp(book, gathered, collaterals);
-        uint256 depeg = depegOf(book, gathered);
-        int256[] memory losses = Scenarios.noLosses(book);
+        requirement.charges.haircut = haircutUp(book, gathered, collaterals);
+        Exposure[] memory exposures = gathered.exposures;
+        Rows memory rows = Scenarios.newRows(book);
         Record record = book.firstRecord();
         bool atRisk;
-        for (uint256 i; i < gathered.exposures.length; ++i) {
-            Exposure memory exposure = gathered.exposures[i];
+        for (uint256 i; i < exposures.length; ++i) {
+            Exposure memory exposure = exposures[i];
             if (!exposure.held) continue;
             record = recordOf(book, record, exposure.underlying);
-            addCharges(charges, book, record, exposure, depeg);
+            addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
             if (exposure.linearValue == 0) continue;
             atRisk = true;
-            int256[] memory values = Scenarios.nodeValuesDown(book, record, exposure);
-            Scenarios.accumulate(losses, book.columnOf(record), values);
-            if (exposure.state == OracleState.Halted) {
-                requirement.haltBonus += Scenarios.maxOf(values).positivePart();
-            }
+            addShocks(requirement, rows, book, record, exposure);
         }
-        if (atRisk) tail = Scenarios.tailOf(book, losses);
+        if (atRisk) Scenarios.findTail(book, Scenarios.finish(rows), tail);
         requirement.scan = tail.scan;
+    }
+
+    function addShocks(
+        Requirement memory requirement,
+        Rows memory rows,
+        Book memory book,
+        Record record,
+        Exposure memory exposure
+    ) private pure {
+        NodeValues values = Scenarios.nodeValuesDown(book, record, exposure, exposure.linearValue);
+        Scenarios.push(rows, book.columnOf(record), values);
+        if (exposure.halted) requirement.haltBonus += positivePart(Scenarios.maxOf(book, values));
     }
 
     /// @notice Whether a book knows every underlying and asset of a portfolio.
@@ -101,16 +107,21 @@ library Requirements {
     /// @notice Writes what a requirement decides into a margin.
     function fill(Margin memory margin, Requirement memory requirement) internal pure {
         Charges memory charges = requirement.charges;
+        uint256 scan = requirement.scan;
         margin.haltBonus = requirement.haltBonus;
-        margin.scan = requirement.scan;
-        margin.scalingCharges =
-            charges.haircut + charges.hedgedBasis + charges.hedgedVega + charges.shortOptions + charges.settlementToken;
+        margin.scan = scan;
         margin.concentration = charges.concentration;
         margin.fixedCharge = charges.fixedCharge;
-        uint256 total = margin.scalingCharges + margin.concentration + margin.fixedCharge;
-        margin.maintenanceMargin = margin.scan + total;
-        margin.liquidationEndMargin = (margin.scan * requirement.liquidationEndFactor).divUp(1e9) + total;
-        margin.initialMargin = (margin.scan * requirement.initialFactor).divUp(1e9) + total;
+        // The scan is below 2^200, each charge below 2^170.
+        unchecked {
+            uint256 scaling = charges.haircut + charges.hedgedBasis + charges.hedgedVega + charges.shortOptions
+                + charges.settlementToken;
+            uint256 total = scaling + charges.concentration + charges.fixedCharge;
+            margin.scalingCharges = scaling;
+            margin.maintenanceMargin = scan + total;
+            margin.liquidationEndMargin = (scan * requirement.liquidationEndFactor).divUp(1e9) + total;
+            margin.initialMargin = (scan * requirement.initialFactor).divUp(1e9) + total;
+        }
     }
 
     // Charges ---------------------------------------------------------------------------------------------------
@@ -121,8 +132,10 @@ library Requirements {
         Gathered memory gathered,
         CollateralLeg[] calldata collaterals
     ) private pure returns (uint256 total) {
-        for (uint256 i; i < collaterals.length; ++i) {
-            total += haircutOfLegUp(book, collaterals[i].asset, gathered.collateralValuesUp[i]);
+        unchecked {
+            for (uint256 i; i < collaterals.length; ++i) {
+                total += haircutOfLegUp(book, collaterals[i].asset, gathered.collateralValuesUp[i]); // 256 · 2^149
+            }
         }
     }
 
@@ -138,13 +151,13 @@ library Requirements {
         Book memory book,
         Record record,
         Exposure memory exposure,
-        uint256 depeg
+        uint256 settlementTokenUsd
     ) private pure {
         unchecked {
             charges.hedgedBasis += hedgedBasisUp(record, exposure);
             charges.concentration += concentrationUp(record, exposure);
             if (exposure.positionQuantity == 0) return;
-            charges.settlementToken += settlementTokenUp(exposure, depeg);
+            charges.settlementToken += settlementTokenUp(exposure, depegOf(book, settlementTokenUsd));
             charges.fixedCharge = book.fixedCharge;
         }
     }
@@ -160,7 +173,7 @@ library Requirements {
 
     /// @dev ⌈c · index · max(0, |Δ| − depth)⌉.
     function concentrationUp(Record record, Exposure memory exposure) internal pure returns (uint256) {
-        uint256 net = exposure.netQuantity().magnitude();
+        uint256 net = magnitude(exposure.netQuantity());
         uint256 depth = record.depthOf();
         if (net <= depth) return 0;
         unchecked {
@@ -175,8 +188,8 @@ library Requirements {
     }
 
     /// @notice How far the settlement token is below the book's floor, wad of a dollar.
-    function depegOf(Book memory book, Gathered memory gathered) internal pure returns (uint256) {
-        return FixedPointMathLib.zeroFloorSub(book.settlementTokenFloor * 1e9, gathered.settlementTokenUsd);
+    function depegOf(Book memory book, uint256 settlementTokenUsd) internal pure returns (uint256) {
+        return FixedPointMathLib.zeroFloorSub(book.settlementTokenFloor * 1e9, settlementTokenUsd);
     }
 
     // Helpers ---------------------------------------------------------------------------------------------------

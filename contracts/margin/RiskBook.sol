@@ -134,6 +134,13 @@ library RiskBook {
         }
     }
 
+    /// @dev Memory address of the record's shocks, eight bytes each.
+    function shocks(Record record) internal pure returns (uint256) {
+        unchecked {
+            return Record.unwrap(record) + RECORD_HEADER_SIZE;
+        }
+    }
+
     /// @dev Memory address of the record's column: one node a row, a byte each, padded with zeros to 32.
     function columnOf(Book memory book, Record record) internal pure returns (uint256) {
         unchecked {

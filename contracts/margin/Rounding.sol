@@ -11,20 +11,9 @@ library Rounding {
     }
 
     /// @dev ⌈x / y⌉. y > 0 and x + y does not overflow.
-    function divUp(uint256 x, uint256 y) internal pure returns (uint256) {
-        unchecked {
-            return (x + y - 1) / y;
+    function divUp(uint256 x, uint256 y) internal pure returns (uint256 quotient) {
+        assembly ("memory-safe") {
+            quotient := div(add(x, sub(y, 1)), y)
         }
-    }
-
-    function magnitude(int256 x) internal pure returns (uint256) {
-        unchecked {
-            return x < 0 ? uint256(-x) : uint256(x);
-        }
-    }
-
-    /// @dev max(0, x).
-    function positivePart(int256 x) internal pure returns (uint256) {
-        return x > 0 ? uint256(x) : 0;
     }
 }

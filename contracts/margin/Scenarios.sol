@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {positivePart} from "../math/FixedPoint.sol";
 import {Exposure, Exposures} from "./Exposure.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
 import {RowLoss, rowLossOf} from "./RowLoss.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice The part of the scenario rows that makes the scan.
 /// @param scan Wad.
@@ -14,6 +16,19 @@ struct Tail {
     uint256 scan;
     bool isStress;
     RowLoss[] rows;
+}
+
+/// @notice Memory address of one underlying's values by node, a word each.
+type NodeValues is uint256;
+
+/// @notice Losses by row while underlyings are added, which happens two at a time.
+/// @param losses L: Σ over underlyings of −A_u at each row's node, wad. Entries beyond the book's rows mean nothing.
+/// @param pendingColumn Column of an underlying that waits for its pair, 0 if none does.
+/// @param pendingValues Its node values.
+struct Rows {
+    int256[] losses;
+    uint256 pendingColumn;
+    NodeValues pendingValues;
 }
 
 /// @notice Values at nodes, losses by row, expected shortfall.
@@ -27,87 +42,142 @@ library Scenarios {
 
     // Nodes -----------------------------------------------------------------------------------------------------
 
-    /// @notice A_u: what everything in one underlying is worth at each node less what it is worth now, wad, each
-    ///         rounded down once. Linear legs are the same at every volatility.
+    /// @notice A_u: what linear legs of one underlying worth `linearValue` are worth at each node less what they are worth
+    ///         now, wad, each rounded down once; the same at every volatility. Of a value of one, the shocks themselves.
     function nodeValuesDown(
         Book memory book,
         Record record,
-        Exposure memory exposure
-    ) internal pure returns (int256[] memory values) {
-        unchecked {
-            uint256 volatilityShocks = book.volatilityShocks;
-            uint256 priceNodes = book.priceShocks * volatilityShocks;
-            values = allocate(priceNodes + 1);
-            int256 linearValue = exposure.linearValue;
-            for (uint256 node; node < priceNodes;) {
-                int256 shock = scaledShock(record.priceShockOf(node / volatilityShocks), exposure.multiplier);
-                int256 value = Exposures.changeDown(linearValue, shock);
-                for (uint256 end = node + volatilityShocks; node < end; ++node) {
-                    setAt(values, node, value);
-                }
-            }
-            setAt(values, priceNodes, Exposures.changeDown(linearValue, exposure.stableShock));
-        }
-    }
-
-    /// @notice The price shock of a node, multiplier and stable price included, wad.
-    function shockAt(
-        Book memory book,
-        Record record,
         Exposure memory exposure,
-        uint256 node
-    ) internal pure returns (int256) {
-        if (node == book.priceShocks * book.volatilityShocks) return exposure.stableShock;
-        return scaledShock(record.priceShockOf(node / book.volatilityShocks), exposure.multiplier);
-    }
-
-    function maxOf(int256[] memory values) internal pure returns (int256 highest) {
-        highest = values[0];
-        for (uint256 i = 1; i < values.length; ++i) {
-            if (values[i] > highest) highest = values[i];
+        int256 linearValue
+    ) internal pure returns (NodeValues values) {
+        unchecked {
+            (uint256 prices, uint256 volatilities) = (book.priceShocks, book.volatilityShocks);
+            values = allocate(prices * volatilities + 1);
+            fillDown(values, record.shocks(), prices, volatilities, linearValue, exposure.multiplier);
+            setAt(values, prices * volatilities, Exposures.changeDown(linearValue, exposure.stableShock));
         }
     }
 
-    /// @dev max(⌊shock · multiplier⌋, −0.99): no price reaches zero.
-    function scaledShock(int256 shock, uint256 multiplier) private pure returns (int256) {
-        unchecked {
-            int256 scaled = (shock * int256(multiplier)).divDown(1e9);
-            return scaled > LOWEST_SHOCK ? scaled : LOWEST_SHOCK;
+    /// @dev For each price shock, ⌊linearValue · max(⌊shock · multiplier⌋, −0.99)⌋ to as many entries as there are
+    ///      volatility shocks, and to up to three beyond the last. No price reaches zero.
+    /// @param shocks Memory address of the price shocks, eight bytes each.
+    function fillDown(
+        NodeValues values,
+        uint256 shocks,
+        uint256 prices,
+        uint256 volatilities,
+        int256 linearValue,
+        uint256 multiplier
+    ) private pure {
+        assembly ("memory-safe") {
+            function divDown(x, y) -> quotient {
+                quotient := sub(sdiv(x, y), slt(smod(x, y), 0))
+            }
+            let stride := shl(5, volatilities)
+            for { let end := add(shocks, shl(3, prices)) } lt(shocks, end) { shocks := add(shocks, 8) } {
+                let shock := divDown(mul(sar(192, mload(shocks)), multiplier), 1000000000)
+                if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
+                let value := divDown(mul(linearValue, shock), 1000000000000000000)
+                let next := add(values, stride)
+                for {} 1 {} {
+                    mstore(values, value)
+                    mstore(add(values, 32), value)
+                    mstore(add(values, 64), value)
+                    values := add(values, 96)
+                    if iszero(lt(values, next)) { break }
+                }
+                values := next
+            }
+        }
+    }
+
+    /// @notice max over all nodes.
+    function maxOf(Book memory book, NodeValues values) internal pure returns (int256 highest) {
+        uint256 count = book.priceShocks * book.volatilityShocks + 1;
+        highest = at(values, 0);
+        for (uint256 i = 1; i < count; ++i) {
+            highest = FixedPointMathLib.max(highest, at(values, i));
         }
     }
 
     // Rows ------------------------------------------------------------------------------------------------------
 
-    /// @notice Losses by row, all 0; padded to a multiple of 8 for `accumulate`.
-    function noLosses(Book memory book) internal pure returns (int256[] memory) {
+    function newRows(Book memory book) internal pure returns (Rows memory rows) {
         unchecked {
-            return new int256[]((book.rows + 7) & ~uint256(7));
+            rows.losses = new int256[]((book.rows + 7) & ~uint256(7));
         }
     }
 
-    /// @notice Takes an underlying's node values off each row's loss.
+    /// @notice Takes an underlying's node values off each row's loss, at once or with the next.
     /// @param column Memory address of the underlying's nodes by row, a byte each, padded to 32.
-    function accumulate(int256[] memory losses, uint256 column, int256[] memory values) internal pure {
+    function push(Rows memory rows, uint256 column, NodeValues values) internal pure {
+        if (rows.pendingColumn == 0) {
+            (rows.pendingColumn, rows.pendingValues) = (column, values);
+        } else {
+            subtractPair(rows.losses, rows.pendingColumn, rows.pendingValues, column, values);
+            rows.pendingColumn = 0;
+        }
+    }
+
+    /// @notice The losses once every underlying is in.
+    function finish(Rows memory rows) internal pure returns (int256[] memory losses) {
+        losses = rows.losses;
+        if (rows.pendingColumn != 0) subtract(losses, rows.pendingColumn, rows.pendingValues);
+    }
+
+    /// @dev Takes an underlying's node values off each row's loss, eight rows a turn.
+    function subtract(int256[] memory losses, uint256 column, NodeValues values) private pure {
         assembly ("memory-safe") {
-            // Losses less the value at byte `i`'s node, at the loss `i` words on.
-            function take(word, i, row, table) {
+            // The loss `i` words on, less the value at the node in byte `i`.
+            function take(i, row, nodes, table) {
                 let position := add(row, shl(5, i))
-                mstore(position, sub(mload(position), mload(add(table, shl(5, byte(i, word))))))
+                mstore(position, sub(mload(position), mload(add(table, shl(5, byte(i, nodes))))))
             }
-            let table := add(values, 32)
             let row := add(losses, 32)
-            let end := add(row, shl(5, mload(losses)))
-            for {} lt(row, end) { column := add(column, 8) } {
-                let word := mload(column)
-                take(word, 0, row, table)
-                take(word, 1, row, table)
-                take(word, 2, row, table)
-                take(word, 3, row, table)
-                take(word, 4, row, table)
-                take(word, 5, row, table)
-                take(word, 6, row, table)
-                take(word, 7, row, table)
-                row := add(row, 256)
+            for { let end := add(row, shl(5, mload(losses))) } lt(row, end) { row := add(row, 256) } {
+                let nodes := mload(column)
+                take(0, row, nodes, values)
+                take(1, row, nodes, values)
+                take(2, row, nodes, values)
+                take(3, row, nodes, values)
+                take(4, row, nodes, values)
+                take(5, row, nodes, values)
+                take(6, row, nodes, values)
+                take(7, row, nodes, values)
+                column := add(column, 8)
+            }
+        }
+    }
+
+    /// @dev The same for two underlyings at once: each loss is read and written once.
+    function subtractPair(
+        int256[] memory losses,
+        uint256 columnA,
+        NodeValues valuesA,
+        uint256 columnB,
+        NodeValues valuesB
+    ) private pure {
+        assembly ("memory-safe") {
+            function take(i, row, nodesA, tableA, nodesB, tableB) {
+                let position := add(row, shl(5, i))
+                let both :=
+                    add(mload(add(tableA, shl(5, byte(i, nodesA)))), mload(add(tableB, shl(5, byte(i, nodesB)))))
+                mstore(position, sub(mload(position), both))
+            }
+            let row := add(losses, 32)
+            for { let end := add(row, shl(5, mload(losses))) } lt(row, end) { row := add(row, 256) } {
+                let nodesA := mload(columnA)
+                let nodesB := mload(columnB)
+                take(0, row, nodesA, valuesA, nodesB, valuesB)
+                take(1, row, nodesA, valuesA, nodesB, valuesB)
+                take(2, row, nodesA, valuesA, nodesB, valuesB)
+                take(3, row, nodesA, valuesA, nodesB, valuesB)
+                take(4, row, nodesA, valuesA, nodesB, valuesB)
+                take(5, row, nodesA, valuesA, nodesB, valuesB)
+                take(6, row, nodesA, valuesA, nodesB, valuesB)
+                take(7, row, nodesA, valuesA, nodesB, valuesB)
+                columnA := add(columnA, 8)
+                columnB := add(columnB, 8)
             }
         }
     }
@@ -116,29 +186,19 @@ library Scenarios {
 
     /// @notice scan = max(0, ⌈mean of the k largest historical losses⌉, largest ⌈weight · loss⌉ of the stress rows).
     /// @dev Between equals: historical before stress, the lower row before the higher.
-    function tailOf(Book memory book, int256[] memory losses) internal pure returns (Tail memory tail) {
+    function findTail(Book memory book, int256[] memory losses, Tail memory tail) internal pure {
         RowLoss[] memory worst = worstHistorical(book, losses);
         uint256 shortfall = meanUp(worst);
         (RowLoss stressRow, uint256 stress) = worstStress(book, losses);
-        if (stress > shortfall) {
-            worst = new RowLoss[](1);
-            worst[0] = stressRow;
-            return Tail(stress, true, worst);
-        }
-        if (shortfall == 0) return tail;
-        return Tail(shortfall, false, worst);
+        if (stress == 0 && shortfall == 0) return;
+        tail.isStress = stress > shortfall;
+        tail.scan = tail.isStress ? stress : shortfall;
+        tail.rows = tail.isStress ? listOf(stressRow) : worst;
     }
 
     function worstHistorical(Book memory book, int256[] memory losses) private pure returns (RowLoss[] memory worst) {
-        unchecked {
-            (uint256 rows, uint256 k) = (book.rowsHistorical, book.tailRows);
-            worst = lowestRowLosses(k);
-            int256 threshold = type(int256).min;
-            for (uint256 row; row < rows; ++row) {
-                int256 loss = at(losses, row);
-                if (loss > threshold) threshold = insert(worst, k, rowLossOf(loss, row)).lossOf();
-            }
-        }
+        worst = new RowLoss[](book.tailRows);
+        selectLargest(losses, book.rowsHistorical, worst);
     }
 
     function worstStress(
@@ -146,50 +206,64 @@ library Scenarios {
         int256[] memory losses
     ) private pure returns (RowLoss stressRow, uint256 stress) {
         unchecked {
-            (uint256 row, uint256 end) = (book.rowsHistorical, book.rows);
+            uint256 rows = book.rows;
             int256 highest;
-            for (; row < end; ++row) {
+            for (uint256 row = book.rowsHistorical; row < rows; ++row) {
                 int256 loss = at(losses, row);
-                if (loss <= 0) continue;
+                // A weight is at most one. With `highest` from 0 up, this leaves gains out as well.
+                if (loss * 1e9 <= highest) continue;
                 int256 weighted = loss * int256(book.weightOf(row));
-                if (weighted <= highest) continue;
-                highest = weighted;
-                stressRow = rowLossOf(loss, row);
+                if (weighted > highest) (highest, stressRow) = (weighted, rowLossOf(loss, row));
             }
             stress = uint256(highest).divUp(1e9);
         }
     }
 
+    /// @dev Fills `worst` with the largest of the first `count` losses, in falling order, in one pass: whatever exceeds
+    ///      the last of the list is put in its place. A row that only equals it comes later and stays out.
+    function selectLargest(int256[] memory losses, uint256 count, RowLoss[] memory worst) private pure {
+        assembly ("memory-safe") {
+            // Moves smaller items of the list down by one, the last one out, and puts `item` in the gap.
+            function insert(first, last, item) {
+                for {} gt(last, first) { last := sub(last, 32) } {
+                    let above := mload(sub(last, 32))
+                    if sgt(above, item) { break }
+                    mstore(last, above)
+                }
+                mstore(last, item)
+            }
+            let first := add(worst, 32)
+            let last := add(worst, shl(5, mload(worst)))
+            let lowest := shl(255, 1)
+            for { let place := first } iszero(gt(place, last)) { place := add(place, 32) } { mstore(place, lowest) }
+            let threshold := lowest
+            let start := add(losses, 32)
+            let position := start
+            for { let end := add(position, shl(5, count)) } lt(position, end) { position := add(position, 32) } {
+                let loss := mload(position)
+                if sgt(loss, threshold) {
+                    insert(first, last, or(shl(8, loss), sub(255, shr(5, sub(position, start))))) // a `RowLoss`
+                    threshold := sar(8, mload(last))
+                }
+            }
+        }
+    }
+
     /// @dev max(0, ⌈mean⌉).
     function meanUp(RowLoss[] memory worst) private pure returns (uint256) {
-        int256 total;
-        for (uint256 i; i < worst.length; ++i) {
-            total += worst[i].lossOf();
-        }
-        return total.positivePart().divUp(worst.length);
-    }
-
-    function lowestRowLosses(uint256 count) private pure returns (RowLoss[] memory worst) {
-        worst = new RowLoss[](count);
-        for (uint256 i; i < count; ++i) {
-            worst[i] = RowLoss.wrap(type(int256).min);
-        }
-    }
-
-    /// @dev Puts `item` in its place of a list in falling order, drops the last, and returns the new last.
-    function insert(RowLoss[] memory list, uint256 count, RowLoss item) private pure returns (RowLoss last) {
-        assembly ("memory-safe") {
-            let first := add(list, 32)
-            let place := add(list, shl(5, count))
-            for {} gt(place, first) {} {
-                let before := mload(sub(place, 32))
-                if iszero(slt(before, item)) { break }
-                mstore(place, before)
-                place := sub(place, 32)
+        unchecked {
+            uint256 count = worst.length;
+            int256 total;
+            for (uint256 i; i < count; ++i) {
+                total += worst[i].lossOf(); // 64 · 2^194 at most
             }
-            mstore(place, item)
-            last := mload(add(list, shl(5, count)))
+            return positivePart(total).divUp(count);
         }
+    }
+
+    function listOf(RowLoss item) private pure returns (RowLoss[] memory list) {
+        list = new RowLoss[](1);
+        list[0] = item;
     }
 
     // Memory: indices come from a validated book ------------------------------------------------------------------
@@ -200,18 +274,23 @@ library Scenarios {
         }
     }
 
-    function setAt(int256[] memory list, uint256 i, int256 item) private pure {
+    function at(NodeValues values, uint256 i) internal pure returns (int256 item) {
         assembly ("memory-safe") {
-            mstore(add(add(list, 32), shl(5, i)), item)
+            item := mload(add(values, shl(5, i)))
         }
     }
 
-    /// @dev Not zeroed: the caller writes every entry.
-    function allocate(uint256 count) private pure returns (int256[] memory list) {
+    function setAt(NodeValues values, uint256 i, int256 item) private pure {
         assembly ("memory-safe") {
-            list := mload(0x40)
-            mstore(list, count)
-            mstore(0x40, add(add(list, 32), shl(5, count)))
+            mstore(add(values, shl(5, i)), item)
+        }
+    }
+
+    /// @dev Not zeroed: the caller writes every entry. Three spare words follow, for `fillDown`.
+    function allocate(uint256 count) private pure returns (NodeValues values) {
+        assembly ("memory-safe") {
+            values := mload(0x40)
+            mstore(0x40, add(values, shl(5, add(count, 3))))
         }
     }
 }
