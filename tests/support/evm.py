@@ -164,6 +164,10 @@ class Evm:
     def storage_at(self, address: str, slot: int) -> int:
         return int(self._revm.storage(address, slot) or 0)
 
+    def write_storage(self, address: str, slot: int, value: int) -> None:
+        """Changes a slot by hand, to make what no act makes."""
+        self._revm.insert_account_storage(address, slot, value)
+
     @property
     def last_gas(self) -> int:
         return int(self._revm.result.gas_used)
