@@ -95,18 +95,20 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
     }
 
     function _preview(uint8 underlying, ReadContext memory context) private view returns (Quote memory) {
-        (bool isFixed, Quote memory quote) = QuoteCache.load(underlying);
-        return isFixed ? quote : _resolve(underlying, context).quote;
+        uint256 word = QuoteCache.load(underlying);
+        if (word != 0) return QuoteCache.decode(underlying, word);
+        return _quoteOf(underlying, _resolve(underlying, context));
     }
 
-    function _fix(uint8 underlying, ReadContext memory context) private returns (Quote memory quote) {
-        bool isFixed;
-        (isFixed, quote) = QuoteCache.load(underlying);
-        if (isFixed) return quote;
+    function _fix(uint8 underlying, ReadContext memory context) private returns (Quote memory) {
+        uint256 word = QuoteCache.load(underlying);
+        if (word != 0) return QuoteCache.decode(underlying, word);
         Resolution memory found = _resolve(underlying, context);
+        Quote memory quote = _quoteOf(underlying, found);
         _commit(underlying, found);
-        QuoteCache.store(found.quote);
-        return found.quote;
+        QuoteCache.store(quote);
+        emit QuoteFixed(underlying, quote.state, quote.index, quote.stable, quote.second);
+        return quote;
     }
 
     function _commit(uint8 underlying, Resolution memory found) private {
@@ -119,8 +121,6 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
             entry.crossCheck = crossCheck;
         }
         entry.observation = found.observation;
-        Quote memory quote = found.quote;
-        emit QuoteFixed(underlying, quote.state, quote.index, quote.stable, quote.second);
     }
 
     /// @dev The clock of a refused level starts, and starts again when the price leaves it.

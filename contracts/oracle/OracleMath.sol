@@ -9,10 +9,12 @@ library OracleMath {
     uint256 private constant DIVISOR_FLOOR = 0.9e18;
     uint256 private constant DIVISOR_CEILING = 1.1e18;
 
-    /// @dev Whether `price` is more than `bps` of `origin` away from it.
+    /// @dev Whether `price` is more than `bps` of `origin` away from it. All three are below 2^96, so nothing overflows.
     function differs(uint256 price, uint256 origin, uint256 bps) internal pure returns (bool) {
-        uint256 distance = price > origin ? price - origin : origin - price;
-        return distance * BPS > origin * bps;
+        unchecked {
+            uint256 distance = price > origin ? price - origin : origin - price;
+            return distance * BPS > origin * bps;
+        }
     }
 
     /// @notice What USD prices are divided by: 1 near the peg, else the settlement token's price within clamps, so that

@@ -19,9 +19,9 @@ abstract contract OracleReader {
         bool isSequencerUp;
     }
 
-    /// @dev One read of one underlying: the quote, and what to write for it.
+    /// @dev One read of one underlying: its state, and what to write for it.
     struct Resolution {
-        Quote quote;
+        OracleState state;
         Observation observation;
         CrossCheck crossCheck;
         bool isCrossCheckRead;
@@ -34,21 +34,22 @@ abstract contract OracleReader {
 
     mapping(uint8 underlying => OracleEntry) internal _entries;
 
-    function _resolve(uint8 underlying, ReadContext memory context) internal view returns (Resolution memory found) {
+    function _resolve(uint8 underlying, ReadContext memory context) internal view returns (Resolution memory) {
         OracleEntry storage entry = _entries[underlying];
         FirstSource memory first = entry.first;
         if (first.source == address(0)) revert IOracleHubAdmin.UnderlyingNotConfigured(underlying);
-        found.observation = entry.observation;
-        found.crossCheck = entry.crossCheck;
+        Resolution memory found = Resolution(OracleState.Halted, entry.observation, entry.crossCheck, false, 0, 0);
         uint256 stable = _stableNow(found.observation, first, found.crossCheck);
-        OracleState state =
-            context.isSequencerUp ? _readPrice(underlying, entry, first, context.divisor, found) : OracleState.Halted;
-        if (state < context.bestState) state = context.bestState;
-        uint96 index = found.observation.index;
-        uint256 second = state == OracleState.Wide ? found.secondIndex : 0;
+        if (context.isSequencerUp) found.state = _readPrice(underlying, entry, first, context.divisor, found);
+        if (found.state < context.bestState) found.state = context.bestState;
         found.observation.stable = uint96(stable); // between two uint96
         found.observation.refreshedAt = uint32(block.timestamp);
-        found.quote = Quote(underlying, state, index, uint128(stable), uint128(second));
+        return found;
+    }
+
+    function _quoteOf(uint8 underlying, Resolution memory found) internal pure returns (Quote memory) {
+        uint256 second = found.state == OracleState.Wide ? found.secondIndex : 0;
+        return Quote(underlying, found.state, found.observation.index, found.observation.stable, uint128(second));
     }
 
     function _stableNow(

@@ -18,24 +18,28 @@ library QuoteCache {
     uint256 private constant PRICE_BITS = 96;
     uint256 private constant PRICE_MASK = type(uint96).max;
 
-    function load(uint8 underlying) internal view returns (bool isFixed, Quote memory quote) {
+    /// @return word The first word; 0 where no quote is fixed.
+    function load(uint8 underlying) internal view returns (uint256 word) {
         uint256 slot = BASE + 2 * uint256(underlying);
-        uint256 word;
         assembly ("memory-safe") {
             word := tload(slot)
         }
-        if (word == 0) return (false, quote);
+    }
+
+    /// @param word What `load` returned; not 0.
+    function decode(uint8 underlying, uint256 word) internal view returns (Quote memory quote) {
         quote.underlying = underlying;
         quote.index = uint128(word & PRICE_MASK);
         quote.stable = uint128((word >> PRICE_BITS) & PRICE_MASK);
         quote.state = OracleState((word >> (2 * PRICE_BITS)) - 1);
-        if (quote.state == OracleState.Wide) {
-            assembly ("memory-safe") {
-                word := tload(add(slot, 1))
-            }
-            quote.second = uint128(word);
+        if (quote.state == OracleState.Wide) quote.second = _second(underlying);
+    }
+
+    function _second(uint8 underlying) private view returns (uint128 second) {
+        uint256 slot = BASE + 2 * uint256(underlying) + 1;
+        assembly ("memory-safe") {
+            second := tload(slot)
         }
-        return (true, quote);
     }
 
     function store(Quote memory quote) internal {

@@ -23,12 +23,15 @@ library StablePrice {
         uint256 delay,
         uint256 rateBps
     ) internal pure returns (uint256) {
-        if (elapsed == 0) return stable;
+        if (elapsed == 0 || index == stable) return stable;
         uint256 time = elapsed < delay ? elapsed : delay;
-        uint256 distance = index > stable ? index - stable : stable - index;
-        uint256 pull = distance * time / delay;
-        uint256 limit = stable * rateBps * time / RATE_UNIT;
-        uint256 move = pull < limit ? pull : limit;
-        return index > stable ? stable + move : stable - move;
+        // Prices are below 2^96, times below 2^32, rates below 2^16; a move is no further than the distance.
+        unchecked {
+            uint256 distance = index > stable ? index - stable : stable - index;
+            uint256 pull = distance * time / delay;
+            uint256 limit = stable * rateBps * time / RATE_UNIT;
+            uint256 move = pull < limit ? pull : limit;
+            return index > stable ? stable + move : stable - move;
+        }
     }
 }
