@@ -70,6 +70,7 @@ interface IOracleHubAdmin {
     event SourcesSet(uint8 indexed underlying, address indexed first, address indexed second, uint256 index);
     event LimitsSet(uint8 indexed underlying, OracleLimits limits);
     event FallbackSourceSet(address indexed source);
+    event SettlementMemorySet(uint256 memoryTime);
 
     error SettlementTokenImplied();
     error UnderlyingNotConfigured(uint8 underlying);
@@ -95,6 +96,10 @@ interface IOracleHubAdmin {
     /// @param second 0 for none: the underlying then has no cross-check.
     function setSources(uint8 underlying, address first, address second) external;
 
+    /// @notice Sets for how many seconds a read of the settlement token's price serves, 0 to 300; the block of the read
+    ///         always. It halves what a margin check pays for prices. Restricted.
+    function setSettlementMemory(uint24 memoryTime) external;
+
     /// @notice Names the source that may serve underlyings halted for long: the quorum feed. Restricted.
     function setFallbackSource(address source) external;
 
@@ -110,6 +115,8 @@ interface IOracleHubAdmin {
     function listedUnderlyings() external view returns (uint256);
 
     function fallbackSource() external view returns (address);
+
+    function settlementMemory() external view returns (uint256);
 
     /// @notice The L2 sequencer uptime feed; 0 on chains that have no sequencer.
     function sequencerFeed() external view returns (address);

@@ -11,7 +11,15 @@ import {OracleState, Quote} from "../types/Quote.sol";
 import {OracleLimitBounds} from "./OracleLimitBounds.sol";
 import {OracleMath} from "./OracleMath.sol";
 import {OracleReader} from "./OracleReader.sol";
-import {CrossCheck, FirstSource, Observation, OracleEntry, SecondSource, StandingLevel} from "./OracleStorage.sol";
+import {
+    CrossCheck,
+    FirstSource,
+    Observation,
+    OracleEntry,
+    SecondSource,
+    SettlementPrice,
+    StandingLevel
+} from "./OracleStorage.sol";
 import {QuoteCache} from "./QuoteCache.sol";
 import {SequencerUptime} from "./SequencerUptime.sol";
 
@@ -19,6 +27,7 @@ import {SequencerUptime} from "./SequencerUptime.sol";
 contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
     uint256 private constant SETTLEMENT_TOKEN_BIT = 1;
     uint256 private constant WIDE_AFTER_CHANGE = 1 hours;
+    uint24 private constant DEFAULT_SETTLEMENT_MEMORY = 1 minutes;
 
     /// @inheritdoc IOracleHubAdmin
     address public immutable sequencerFeed;
@@ -28,6 +37,8 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
     address public fallbackSource;
     /// @inheritdoc IOracleHubAdmin
     uint256 public listedUnderlyings;
+    SettlementPrice private _settlement =
+        SettlementPrice({usd: 0, state: OracleState.Ok, readAt: 0, memoryTime: DEFAULT_SETTLEMENT_MEMORY});
 
     /// @param authority The access manager.
     /// @param sequencerFeed_ L2 sequencer uptime feed, 0 for none.
@@ -43,29 +54,29 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
     /// @inheritdoc IOracleHub
     function refresh(uint256 underlyings) external returns (Quote[] memory quotes, uint256 settlementTokenUsd) {
         _checkSet(underlyings);
-        bool isSequencerUp = SequencerUptime.isUp(sequencerFeed, sequencerGrace);
-        Quote memory settlement = _fix(SETTLEMENT_TOKEN, _settlementContext(isSequencerUp));
-        ReadContext memory context = _contextFrom(settlement, isSequencerUp);
+        SettlementPrice memory settlement = _settlement;
+        if (!_isRemembered(settlement)) _readSettlement(settlement);
+        ReadContext memory context = _contextFrom(settlement);
         quotes = new Quote[](LibBit.popCount(underlyings));
         for (uint256 i = 0; underlyings != 0; ++i) {
             quotes[i] = _fix(uint8(LibBit.ffs(underlyings)), context);
             underlyings &= underlyings - 1;
         }
-        settlementTokenUsd = settlement.index;
+        settlementTokenUsd = settlement.usd;
     }
 
     /// @inheritdoc IOracleHub
     function quotesOf(uint256 underlyings) external view returns (Quote[] memory quotes, uint256 settlementTokenUsd) {
         _checkSet(underlyings);
-        bool isSequencerUp = SequencerUptime.isUp(sequencerFeed, sequencerGrace);
-        Quote memory settlement = _preview(SETTLEMENT_TOKEN, _settlementContext(isSequencerUp));
-        ReadContext memory context = _contextFrom(settlement, isSequencerUp);
+        SettlementPrice memory settlement = _settlement;
+        if (!_isRemembered(settlement)) _resolveSettlement(settlement);
+        ReadContext memory context = _contextFrom(settlement);
         quotes = new Quote[](LibBit.popCount(underlyings));
         for (uint256 i = 0; underlyings != 0; ++i) {
             quotes[i] = _preview(uint8(LibBit.ffs(underlyings)), context);
             underlyings &= underlyings - 1;
         }
-        settlementTokenUsd = settlement.index;
+        settlementTokenUsd = settlement.usd;
     }
 
     /// @inheritdoc IOracleHubAdmin
@@ -83,15 +94,32 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
         if (underlyings & SETTLEMENT_TOKEN_BIT != 0) revert SettlementTokenImplied();
     }
 
-    function _settlementContext(bool isSequencerUp) private pure returns (ReadContext memory) {
-        return ReadContext(OracleMath.WAD, OracleState.Ok, isSequencerUp);
+    /// @dev Remembered at least to the end of its block, so that it is one value a transaction (I20).
+    function _isRemembered(SettlementPrice memory settlement) private view returns (bool) {
+        return block.timestamp <= uint256(settlement.readAt) + settlement.memoryTime;
+    }
+
+    function _readSettlement(SettlementPrice memory settlement) private {
+        Resolution memory found = _resolveSettlement(settlement);
+        settlement.readAt = uint32(block.timestamp);
+        _settlement = settlement;
+        _commit(SETTLEMENT_TOKEN, found);
+        emit QuoteFixed(SETTLEMENT_TOKEN, found.state, settlement.usd, found.observation.stable, 0);
+    }
+
+    /// @dev Writes what its sources say now to `settlement`.
+    function _resolveSettlement(SettlementPrice memory settlement) private view returns (Resolution memory found) {
+        found = _resolve(SETTLEMENT_TOKEN, ReadContext(OracleMath.WAD, OracleState.Ok, true));
+        settlement.usd = found.observation.index;
+        settlement.state = found.state;
     }
 
     /// @dev Every index rests on the settlement token's price, so no quote is trusted further than that; but a broken
     ///      USDC-USD feed alone halts nothing, or it would stop every liquidation.
-    function _contextFrom(Quote memory settlement, bool isSequencerUp) private pure returns (ReadContext memory) {
+    function _contextFrom(SettlementPrice memory settlement) private view returns (ReadContext memory) {
         OracleState best = settlement.state < OracleState.Stale ? settlement.state : OracleState.Stale;
-        return ReadContext(OracleMath.divisorOf(settlement.index), best, isSequencerUp);
+        bool isSequencerUp = SequencerUptime.isUp(sequencerFeed, sequencerGrace);
+        return ReadContext(OracleMath.divisorOf(settlement.usd), best, isSequencerUp);
     }
 
     function _preview(uint8 underlying, ReadContext memory context) private view returns (Quote memory) {
@@ -152,12 +180,20 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
             entry.second.source, limits.secondMaxAge, limits.standTime, limits.fallbackDelay, limits.agreementBps
         );
         entry.standing.standBps = limits.standBps;
+        if (underlying == SETTLEMENT_TOKEN) _settlement.readAt = 0;
         emit LimitsSet(underlying, limits);
     }
 
     /// @inheritdoc IOracleHubAdmin
     function setSources(uint8 underlying, address first, address second) external restricted {
         _adopt(underlying, first, second);
+    }
+
+    /// @inheritdoc IOracleHubAdmin
+    function setSettlementMemory(uint24 memoryTime) external restricted {
+        OracleLimitBounds.checkSettlementMemory(memoryTime);
+        _settlement.memoryTime = memoryTime;
+        emit SettlementMemorySet(memoryTime);
     }
 
     /// @inheritdoc IOracleHubAdmin
@@ -204,6 +240,7 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
         entry.observation = seen;
         entry.crossCheck = crossCheck;
         listedUnderlyings |= 1 << underlying;
+        if (underlying == SETTLEMENT_TOKEN) _settlement.readAt = 0;
         emit SourcesSet(underlying, first, second, index);
     }
 
@@ -226,6 +263,11 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
         uint256 settlementTokenUsd = _entries[SETTLEMENT_TOKEN].observation.index;
         if (settlementTokenUsd == 0) revert SettlementTokenNotConfigured();
         return OracleMath.divisorOf(settlementTokenUsd);
+    }
+
+    /// @inheritdoc IOracleHubAdmin
+    function settlementMemory() external view returns (uint256) {
+        return _settlement.memoryTime;
     }
 
     /// @inheritdoc IOracleHubAdmin

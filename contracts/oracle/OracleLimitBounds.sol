@@ -22,6 +22,10 @@ library OracleLimitBounds {
         _check("stableRateBps", limits.stableRateBps, 100, 20_000);
     }
 
+    function checkSettlementMemory(uint256 memoryTime) internal pure {
+        _check("settlementMemory", memoryTime, 0, 5 minutes);
+    }
+
     function checkSequencerGrace(uint256 grace) internal pure {
         _check("sequencerGrace", grace, 0, 1 days);
     }

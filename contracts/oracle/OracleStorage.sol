@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {OracleState} from "../types/Quote.sol";
+
+/// @dev 12 + 1 + 4 + 3 = 20 bytes. The settlement token's price enters every quote, and is read once in a while only.
+struct SettlementPrice {
+    uint96 usd; // wad
+    OracleState state;
+    uint32 readAt;
+    uint24 memoryTime; // seconds for which it is not read again
+}
+
 /// @dev 12 + 12 + 4 + 4 = 32 bytes. Prices in wad of the value unit, of the settlement token in USD.
 struct Observation {
     uint96 index; // last good price

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ballast.chain import codec
 
+from ballast.chain import codec
 from tests.support.evm import Contract, Revert, reverts
 from tests.support.oracle import (
     BTC,

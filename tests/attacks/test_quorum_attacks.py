@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from ballast.chain.quorum import CompactSignature, QuorumDomain
 from eth_keys.constants import SECPK1_N
 
+from ballast.chain.quorum import CompactSignature, QuorumDomain
 from tests.support.evm import reverts
 from tests.support.oracle import WAD
 from tests.support.quorum import QuorumBench

@@ -6,9 +6,9 @@ import random
 from dataclasses import replace
 
 import pytest
+
 from ballast.risk import auction as twin
 from ballast.risk.auction import WAD, AuctionParameters, Phase, Sale
-
 from tests.support.evm import Contract, Evm
 
 DRAWS = 3_000

@@ -41,6 +41,7 @@ def a_source(bench: OracleBench, usd: int) -> Contract:
     [
         ("setLimits", (ETH, as_struct(LIMITS))),
         ("setSources", (ETH, ZERO_ADDRESS, ZERO_ADDRESS)),
+        ("setSettlementMemory", (30,)),
         ("setFallbackSource", (ZERO_ADDRESS,)),
         ("serveFromFallback", (ETH,)),
     ],
@@ -176,6 +177,25 @@ def test_serve_from_fallback__none_set_or_unknown_underlying__reverts(bench: Ora
     bench.hub.transact("setFallbackSource", bench.first[ETH].address)
     with reverts("UnderlyingNotConfigured", underlying=NEW):
         bench.hub.transact("serveFromFallback", NEW)
+
+
+def test_set_settlement_memory__within_bounds__read_back_and_announced(bench: OracleBench) -> None:
+    assert bench.hub.call("settlementMemory") == 60
+    with reverts("LimitOutOfBounds", value=301, least=0, most=300):
+        bench.hub.transact("setSettlementMemory", 301)
+    (event,) = bench.hub.transact("setSettlementMemory", 300).events("SettlementMemorySet")
+    assert event.memoryTime == bench.hub.call("settlementMemory") == 300
+
+
+@pytest.mark.parametrize("setter", ["setSources", "setLimits"])
+def test_setters__settlement_token_changed__its_remembered_price_is_dropped(bench: OracleBench, setter: str) -> None:
+    bench.refresh()
+    bench.evm.advance(1)
+    bench.publish(USDC, WAD * 98 // 100)
+    assert bench.hub.call("quotesOf", 0).settlementTokenUsd == WAD
+    sources = (bench.first[USDC].address, bench.second[USDC].address)
+    bench.hub.transact(setter, USDC, *(sources if setter == "setSources" else (as_struct(LIMITS),)))
+    assert bench.hub.call("quotesOf", 0).settlementTokenUsd == WAD * 98 // 100
 
 
 def test_construct__grace_out_of_bounds__reverts(bench: OracleBench) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from ballast.chain.quorum import CompactSignature, QuorumNotReached, ReportKind, SignedReport, submit_calldata
 
+from ballast.chain.quorum import CompactSignature, QuorumNotReached, ReportKind, SignedReport, submit_calldata
 from tests.support.evm import reverts
 from tests.support.oracle import BTC, ETH, WAD
 from tests.support.quorum import QuorumBench, ascending, key_of

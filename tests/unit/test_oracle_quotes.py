@@ -6,6 +6,7 @@ from tests.support.evm import reverts
 from tests.support.oracle import BTC, ETH, HALTED, HOUR, LIMITS, OK, STALE, USDC, WAD, WIDE, OracleBench
 
 ETH_USD = 3000 * WAD
+SETTLEMENT_MEMORY = 60
 
 
 @pytest.fixture
@@ -141,8 +142,22 @@ def test_refresh__both_sources_dead__stale_then_halted_at_the_last_good_price(be
 def test_refresh__halted_source_reports_again__ok_again(bench: OracleBench) -> None:
     bench.evm.advance(3 * HOUR)
     assert bench.refresh().state == HALTED
+    bench.evm.advance(SETTLEMENT_MEMORY + 1)
     bench.publish_all()
     assert bench.refresh().state == OK
+
+
+def test_refresh__settlement_token_read_within_its_memory__not_read_again(bench: OracleBench) -> None:
+    read_at = bench.now
+    bench.refresh()
+    bench.evm.advance(1)
+    bench.publish(USDC, WAD * 98 // 100)
+    bench.evm.advance(read_at + SETTLEMENT_MEMORY - bench.now)
+    assert bench.hub.call("quotesOf", 0).settlementTokenUsd == WAD
+    assert bench.hub.transact("refresh", 0).logs == ()
+    bench.evm.advance(1)
+    assert bench.hub.call("quotesOf", 0).settlementTokenUsd == WAD * 98 // 100
+    assert bench.hub.transact("refresh", 0).result.settlementTokenUsd == WAD * 98 // 100
 
 
 def test_refresh__settlement_feed_dead__others_stale_at_live_prices_never_halted(bench: OracleBench) -> None:

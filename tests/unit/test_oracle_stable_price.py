@@ -1,8 +1,8 @@
 """The stable price follows stored indices, over time, within its rate."""
 
 import pytest
-from ballast.risk.oracle import advance_stable_price
 
+from ballast.risk.oracle import advance_stable_price
 from tests.support.oracle import ETH, HOUR, LIMITS, USDC, WAD, OracleBench
 
 ETH_USD = 3000 * WAD

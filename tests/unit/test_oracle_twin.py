@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
 from ballast.risk.oracle import (
+    NEVER_READ,
     NO_REPORT,
     OracleRecord,
     ReadContext,
@@ -13,11 +20,8 @@ from ballast.risk.oracle import (
     divisor_of,
     poke,
     read,
+    read_settlement,
 )
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-
 from tests.support.evm import Contract, Revert
 from tests.support.oracle import ETH, HOUR, LIMITS, OPENING_USD, USDC, WAD, ZERO_ADDRESS, OracleBench
 
@@ -41,6 +45,7 @@ class HubAndTwin(RuleBasedStateMachine):
         self.records: dict[int, OracleRecord] = {}
         for underlying in (USDC, ETH):
             self.records[underlying] = self.connected(underlying, None)
+        self.settlement = NEVER_READ
         self.up_since: int | None = now - 10 * HOUR
 
     def connected(self, underlying: int, before: OracleRecord | None) -> OracleRecord:
@@ -86,16 +91,17 @@ class HubAndTwin(RuleBasedStateMachine):
 
     @rule(is_view=st.booleans())
     def read_both(self, is_view: bool) -> None:
-        context = ReadContext(self.bench.now, is_sequencer_up=self.is_sequencer_up())
-        settlement, stored = read(USDC, LIMITS, self.records[USDC], self.first[USDC], self.second[USDC], context)
-        context = context_from(settlement, self.bench.now, self.is_sequencer_up())
-        quote, after = read(ETH, LIMITS, self.records[ETH], self.first[ETH], self.second[ETH], context)
+        now = self.bench.now
+        first, second, records = self.first, self.second, self.records
+        settlement, stored = read_settlement(self.settlement, LIMITS, records[USDC], first[USDC], second[USDC], now)
+        context = context_from(settlement, now, self.is_sequencer_up())
+        quote, after = read(ETH, LIMITS, records[ETH], first[ETH], second[ETH], context)
         if is_view:
             quotes, settlement_usd = self.bench.hub.call("quotesOf", 1 << ETH)
         else:
             quotes, settlement_usd = self.bench.hub.transact("refresh", 1 << ETH).result
-            self.records = {USDC: stored, ETH: after}
-        assert settlement_usd == settlement.index, "I16: settlement token"
+            self.records, self.settlement = {USDC: stored, ETH: after}, settlement
+        assert settlement_usd == settlement.usd, "I16: settlement token"
         assert tuple(quotes[0]) == (ETH, quote.state, quote.index, quote.stable, quote.second), "I16: quote"
         assert quote.index > 0, "I21: price > 0"
 
@@ -126,6 +132,8 @@ class HubAndTwin(RuleBasedStateMachine):
         else:
             assert expected is not None
             self.records[underlying] = expected
+            if underlying == USDC:
+                self.settlement = replace(self.settlement, read_at=0)
 
     @rule(underlying=UNDERLYINGS)
     def compare_records(self, underlying: int) -> None:

@@ -120,12 +120,38 @@ def advance_stable_price(stable: int, index: int, elapsed: int, delay: int, rate
     return stable + move if index > stable else stable - move
 
 
-def context_from(settlement: Quote, now: int, is_sequencer_up: bool = True) -> ReadContext:
-    """What the settlement token's quote means for the others: its index divides them, and none is trusted further than
-    it; but halted alone it halts nothing.
+@dataclass(frozen=True)
+class SettlementPrice:
+    """The settlement token's price as last read; it serves for ``memory_time`` seconds, its block always."""
+
+    usd: int
+    state: OracleState
+    read_at: int
+    memory_time: int
+
+    def is_remembered(self, now: int) -> bool:
+        return now <= self.read_at + self.memory_time
+
+
+NEVER_READ = SettlementPrice(0, OracleState.OK, 0, memory_time=60)
+
+
+def read_settlement(
+    remembered: SettlementPrice, limits: OracleLimits, record: OracleRecord, first: Report, second: Report, now: int
+) -> tuple[SettlementPrice, OracleRecord]:
+    """The settlement token's price, and its record after a state-changing read."""
+    if remembered.is_remembered(now):
+        return remembered, record
+    quote, after = read(SETTLEMENT_TOKEN, limits, record, first, second, ReadContext(now))
+    return replace(remembered, usd=quote.index, state=OracleState(quote.state), read_at=now), after
+
+
+def context_from(settlement: SettlementPrice, now: int, is_sequencer_up: bool = True) -> ReadContext:
+    """What the settlement token's price means for the others: it divides them, and none is trusted further than it; but
+    halted alone it halts nothing.
     """
     best = OracleState(min(settlement.state, OracleState.STALE))
-    return ReadContext(now, divisor_of(settlement.index), best, is_sequencer_up)
+    return ReadContext(now, divisor_of(settlement.usd), best, is_sequencer_up)
 
 
 def read(
