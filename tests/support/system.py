@@ -13,6 +13,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
+from ballast.chain import codec
 from ballast.chain.ids import account_id
 from ballast.chain.orders import Match, OrderDomain, OrderFlags, SignedOrder, limit_order, settlement
 from ballast.deployment.builder import Builder
@@ -25,6 +26,7 @@ from tests.support.evm import ROOT, Contract, Evm, Receipt
 
 WAD = 10**18
 HOUR, DAY = 3_600, 86_400
+DEVELOPMENT_MNEMONIC = "test test test test test test test test test test test junk"
 LOCAL = ROOT / "config" / "networks" / "local.yaml"
 
 
@@ -51,6 +53,13 @@ class Trader:
 
     def sub_account(self, index: int, *, isolated: bool = False) -> int:
         return account_id(self.address, index, isolated=isolated)
+
+
+def development_key(number: int) -> LocalAccount:
+    """Account `number` of Anvil's well-known mnemonic, which the local network's roles and signers are."""
+    Account.enable_unaudited_hdwallet_features()
+    found: LocalAccount = Account.from_mnemonic(DEVELOPMENT_MNEMONIC, account_path=f"m/44'/60'/0'/0/{number}")
+    return found
 
 
 def trader(role: str) -> Trader:
@@ -131,18 +140,21 @@ class System:
         return getattr(self.network.roles, role).holders[0]
 
     def act_as(self, role: str, contract: Contract, function: str, *arguments: Any) -> None:
-        """An act of a role, after its delay where it has one. The clock moves by the delay."""
-        holder, delay = self.holder(role), getattr(self.network.roles, role).delay
-        if delay == 0:
-            contract.transact(function, *arguments, sender=holder)
-            return
-        data = self.builder.contracts[self.name_of(contract)].encode(function, *arguments)
-        self.authority.transact("schedule", contract.address, data, 0, sender=holder)
-        self.evm.advance(delay)
-        self.authority.transact("execute", contract.address, data, sender=holder)
+        """An act of a role, after its delay where it has one. The clock moves by the delay; feeds stand still."""
+        self.schedule(role, contract, function, *arguments)
+        self.evm.advance(getattr(self.network.roles, role).delay)
+        self.execute(role, contract, function, *arguments)
 
-    def name_of(self, contract: Contract) -> str:
-        return next(name for name, entry in self.record.contracts.items() if entry.address == contract.address)
+    def schedule(self, role: str, contract: Contract, function: str, *arguments: Any) -> None:
+        """Announces an act of a role, where the role has a delay."""
+        if getattr(self.network.roles, role).delay:
+            data = codec.encode_call(contract.abi, function, arguments)
+            self.authority.transact("schedule", contract.address, data, 0, sender=self.holder(role))
+
+    def execute(self, role: str, contract: Contract, function: str, *arguments: Any) -> None:
+        """Does what was scheduled, or what needs no schedule."""
+        data = codec.encode_call(contract.abi, function, arguments)
+        self.authority.transact("execute", contract.address, data, sender=self.holder(role))
 
 
 @dataclass
@@ -186,6 +198,12 @@ class Market:
                 return
             self.advance(HOUR)
         raise AssertionError("the stable prices do not catch up")
+
+    def act_as(self, role: str, contract: Contract, function: str, *arguments: Any) -> None:
+        """As `System.act_as`, and every feed reports its price again after the delay."""
+        self.system.schedule(role, contract, function, *arguments)
+        self.advance(getattr(self.system.network.roles, role).delay)
+        self.system.execute(role, contract, function, *arguments)
 
     def _publish(self, symbol: str) -> None:
         hub, underlying = self.system.oracle_hub, self.system.record.underlyings[symbol]
