@@ -1,10 +1,16 @@
 """Fixtures every test may use. The system is deployed once; each test sees it fresh."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.system import Market, System, deploy_system
+
+# Property tests are not timed, and repeat themselves in continuous integration.
+settings.register_profile("ballast", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+settings.load_profile("ballast")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyrevm
@@ -19,10 +20,13 @@ from eth_utils import keccak, to_checksum_address
 from ballast.chain import codec
 from ballast.chain.artifacts import checkout_root, load_artifacts
 
-ROOT = checkout_root()
+ROOT = checkout_root(Path(__file__).parent)
 BLOCK_TIME = 12
 GENESIS_TIME = 1_700_000_000
+BLOCK_GAS_LIMIT = 60_000_000
 _REVERT = re.compile(r"Revert \{ gas_used: (\d+), output: 0x([0-9a-fA-F]*) \}")
+_HALT = re.compile(r"(?:Halt \{ reason: |Transaction\()(\w+)")
+_SOLADY_ERROR = re.compile(r"^ {4}error (\w+)\(\);", re.MULTILINE)
 _PANIC, _ERROR = keccak(text="Panic(uint256)")[:4], keccak(text="Error(string)")[:4]
 
 
@@ -74,13 +78,26 @@ class Receipt:
 @cache
 def _errors() -> dict[bytes, Any]:
     entries = [entry for artifact in load_artifacts(ROOT).values() for entry in artifact.abi]
-    return {codec.selector_of(entry): entry for entry in entries if entry["type"] == "error"}
+    return _solady_errors() | {codec.selector_of(entry): entry for entry in entries if entry["type"] == "error"}
+
+
+def _solady_errors() -> dict[bytes, Any]:
+    """Solady reverts from assembly, which puts no error into the ABI of the contract that calls it."""
+    sources = (ROOT / "node_modules" / "solady" / "src" / "utils").glob("*.sol")
+    names = {name for source in sources for name in _SOLADY_ERROR.findall(source.read_text())}
+    return {keccak(text=f"{name}()")[:4]: {"type": "error", "name": name, "inputs": []} for name in names}
 
 
 @cache
-def _events() -> dict[bytes, Any]:
+def _events() -> dict[tuple[bytes, int], Any]:
+    """By topic and number of topics: the same signature may index different arguments elsewhere."""
     entries = [entry for artifact in load_artifacts(ROOT).values() for entry in artifact.abi]
-    return {keccak(text=codec.signature_of(entry)): entry for entry in entries if entry["type"] == "event"}
+    events = [entry for entry in entries if entry["type"] == "event"]
+    return {(keccak(text=codec.signature_of(event)), 1 + _indexed(event)): event for event in events}
+
+
+def _indexed(event: Any) -> int:
+    return sum(item["indexed"] for item in event["inputs"])
 
 
 def decode_revert(output: bytes) -> Revert:
@@ -122,7 +139,8 @@ class Evm:
     """One chain in memory."""
 
     def __init__(self, chain_id: int = 1) -> None:
-        self._revm = pyrevm.EVM(gas_limit=10**12, spec_id="CANCUN")
+        environment = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id))
+        self._revm = pyrevm.EVM(env=environment, gas_limit=BLOCK_GAS_LIMIT, spec_id="CANCUN")
         self.chain_id = chain_id
         self.number, self.timestamp = 1, GENESIS_TIME
         self.deployer = self.address_of("deployer")
@@ -176,7 +194,7 @@ class Evm:
         found = []
         for log in self._revm.result.logs:
             topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log.topics]
-            entry = _events().get(topics[0]) if topics else None
+            entry = _events().get((topics[0], len(topics))) if topics else None
             if entry is not None:
                 data = log.data[1] if isinstance(log.data, tuple) else log.data
                 found.append(Log(log.address, entry["name"], codec.decode_log(entry, topics, bytes(data))))
@@ -201,9 +219,12 @@ class Evm:
 
     def _set_block(self) -> None:
         self._revm.set_block_env(
-            pyrevm.BlockEnv(number=self.number, timestamp=self.timestamp, basefee=0, gas_limit=10**12)
+            pyrevm.BlockEnv(number=self.number, timestamp=self.timestamp, basefee=0, gas_limit=BLOCK_GAS_LIMIT)
         )
 
     def _revert(self, fault: RuntimeError) -> Revert:
-        match = _REVERT.search(str(fault))
-        return decode_revert(bytes.fromhex(match[2])) if match else Revert(str(fault))
+        """By the contract's typed error; else by why the EVM gave up: `OutOfGas`, `RejectCallerWithCode`…"""
+        if reverted := _REVERT.search(str(fault)):
+            return decode_revert(bytes.fromhex(reverted[2]))
+        halted = _HALT.search(str(fault))
+        return Revert(halted[1] if halted else str(fault))
