@@ -44,6 +44,7 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
         "setSources": RoleId.GOVERNANCE,
         "setFallbackSource": RoleId.GOVERNANCE,
         "setLimits": RoleId.RISK,
+        "setSettlementMemory": RoleId.RISK,
         "serveFromFallback": RoleId.FALLBACK,
     },
     "QuorumFeed": {
