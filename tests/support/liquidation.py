@@ -1,6 +1,6 @@
 """Accounts in trouble, those who bid on them, and where the money went.
 
-The plain book makes this hand-workable: an account long `size` perps of one underlying at price p has maintenance margin
+The plain book makes this hand-workable: an account long `size` perps of one underlying at p has maintenance margin
 30 % · size · p + 20, liquidation-end margin 33 % · size · p + 20, initial margin 37.5 % · size · p + 20.
 """
 
@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from ballast.risk.auction import AuctionParameters, Outcome, Phase, Sale, outcome
-
 from eth_abi import encode
 from eth_utils import keccak
 
+from ballast.risk.auction import AuctionParameters, Outcome, Phase, Sale, outcome
 from tests.support.evm import Contract, Receipt
 from tests.support.system import WAD, Market, System, Trader, trader
 
@@ -94,7 +93,7 @@ class Room:
         return Decimal(margin.equity) / Decimal(margin.maintenanceMargin)
 
     def drop_to(self, owner: Trader, health: Decimal | str) -> Decimal:
-        """Moves ETH so that an account of ETH perps and cash has this health factor, or a hair more. Returns the price."""
+        """Moves ETH so that an account of ETH perps and cash has this health, or a hair more. Returns the price."""
         margin = self.margin(owner.account)
         price = self.market.prices["ETH"]
         size = sum(Decimal(p.size) for p in self.house.call("accountOf", owner.account).positions) / WAD

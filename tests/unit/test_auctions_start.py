@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from ballast.chain.orders import DeadReason, Match, settlement
 from ballast.risk import auction as twin
-
 from tests.support.evm import reverts
 from tests.support.liquidation import MINUTE, PARAMETERS, Room, money_flows
 from tests.support.system import WAD, Market, trader, wad
