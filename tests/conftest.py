@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.system import Market, System, deploy_system
+from tests.support.trading import Desk
 
 # Property tests are not timed, and repeat themselves in continuous integration.
 settings.register_profile("ballast", deadline=None, print_blob=True, derandomize="CI" in os.environ)
@@ -29,3 +30,9 @@ def system(deployed_system: System) -> Iterator[System]:
 def market(system: System) -> Market:
     """The system's users and its outside world: fund accounts, trade, move prices and time."""
     return Market(system)
+
+
+@pytest.fixture
+def desk(market: Market) -> Desk:
+    """The exchange as traders see it: sign orders in one perpetual, settle them, see what became of them."""
+    return Desk(market)

@@ -16,6 +16,7 @@ import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {DeadReason, Match, Order, OrderFlags, SignedOrder} from "../types/Order.sol";
 import {Delegates} from "./Delegates.sol";
+import {NonceStatus, NonceWord, nonceWordIndex} from "./NonceWord.sol";
 import {SignatureCheck} from "./SignatureCheck.sol";
 
 /// @title Signed orders, settled in batches by anyone
@@ -29,11 +30,10 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         uint32 epoch;
     }
 
-    /// @dev One slot: 16 + 1 + 15 = 32 bytes.
-    struct NonceState {
+    /// @dev Of a nonce that is partly filled. One slot: 16 + 16 = 32 bytes.
+    struct PartialFill {
         uint128 filled; // wad
-        bool cancelled;
-        bytes15 orderHash; // of the order that filled first, its leading bytes
+        bytes16 orderHash; // of the order that filled first, its leading bytes
     }
 
     /// @dev One slot: 4 + 4 = 8 bytes.
@@ -48,8 +48,9 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         uint64 nonce;
         bytes32 orderHash;
         uint256 accountRank; // of its account among those of the orders
-        uint128 remaining; // wad
+        uint128 filled; // before, wad
         uint128 proposed; // in fills of this settlement, wad
+        uint128 remaining; // after both, wad
         address delegate; // the signer where it is not the owner
         DeadReason dead;
     }
@@ -76,7 +77,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     IClearinghouse public immutable clearinghouse;
 
     mapping(AccountId account => AccountState) private _accounts;
-    mapping(AccountId account => mapping(uint64 nonce => NonceState)) private _nonces;
+    mapping(AccountId account => mapping(uint64 wordIndex => NonceWord)) private _nonceWords;
+    mapping(AccountId account => mapping(uint64 nonce => PartialFill)) private _partialFills;
     FeeRates private _fees;
 
     constructor(
@@ -133,7 +135,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     /// @inheritdoc IExchange
     /// @dev Re-entrancy: none needed, it calls nothing.
     function cancel(AccountId account, uint64 nonce) external onlyOwnerOrDelegate(account) {
-        _nonces[account][nonce].cancelled = true;
+        _setStatus(account, nonce, NonceStatus.Cancelled);
         emit OrderCancelled(account, nonce);
     }
 
@@ -179,10 +181,10 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
 
     /// @inheritdoc IExchange
     function orderStatus(Order memory order) external view returns (uint256 filled, DeadReason reason) {
-        bytes32 orderHash = hashOrder(order);
-        NonceState memory state = _nonces[order.account][order.nonce];
-        reason = _deadReason(order, orderHash, state, _accounts[order.account]);
-        filled = state.orderHash == bytes15(orderHash) ? state.filled : 0;
+        PartialFill memory partialFill;
+        (reason, partialFill) = _look(order, hashOrder(order), _accounts[order.account]);
+        if (reason == DeadReason.Filled) return (SignedMath.abs(order.size), reason);
+        filled = reason == DeadReason.NonceTaken ? 0 : partialFill.filled;
     }
 
     /// @inheritdoc IExchange
@@ -212,8 +214,9 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         (settlement.candidates, distinctAccounts) = _verify(orders);
         settlement.accounts = new AccountId[](distinctAccounts);
         settlement.fills = new Fill[](matches.length);
-        settlement.crossed = new Match[](matches.length);
-        _cross(settlement, orders, matches);
+        // Those that are crossed move up over those that are skipped.
+        settlement.crossed = matches;
+        _cross(settlement, orders);
     }
 
     function _verify(SignedOrder[] memory orders)
@@ -231,8 +234,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
                 state = _accounts[order.account];
                 ++distinctAccounts;
             }
-            candidates[i] = _verifyOne(orders[i], state);
             candidates[i].accountRank = distinctAccounts - 1;
+            _verifyOne(candidates[i], orders[i], state);
         }
     }
 
@@ -242,9 +245,10 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     }
 
     function _verifyOne(
+        Candidate memory candidate,
         SignedOrder memory signed,
         AccountState memory accountState
-    ) private view returns (Candidate memory candidate) {
+    ) private view {
         Order memory order = signed.order;
         _requireSupported(order);
         candidate.account = order.account;
@@ -252,13 +256,14 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         candidate.orderHash = hashOrder(order);
         if (order.signer != order.account.ownerOf()) candidate.delegate = order.signer;
 
-        NonceState memory nonceState = _nonces[order.account][order.nonce];
-        candidate.dead = _deadReason(order, candidate.orderHash, nonceState, accountState);
-        if (candidate.dead != DeadReason.None) return candidate;
+        PartialFill memory partialFill;
+        (candidate.dead, partialFill) = _look(order, candidate.orderHash, accountState);
+        if (candidate.dead != DeadReason.None) return;
 
-        // Not below 0: an order filled to its size is dead.
-        candidate.remaining = uint128(SignedMath.abs(order.size)) - nonceState.filled;
-        if (SignatureCheck.isSignedBy(order.signer, candidate.orderHash, signed.signature)) return candidate;
+        candidate.filled = partialFill.filled;
+        // Not below 0: partly filled is less than the order's size, which the hash fixes.
+        candidate.remaining = uint128(SignedMath.abs(order.size)) - partialFill.filled;
+        if (SignatureCheck.isSignedBy(order.signer, candidate.orderHash, signed.signature)) return;
         // Without code the answer can never change: the caller's mistake. A contract may have changed its mind.
         if (order.signer.code.length == 0) revert InvalidSignature(order.account, order.nonce);
         if (!SignatureCheck.isAcceptedBy(order.signer, candidate.orderHash, signed.signature)) {
@@ -272,18 +277,32 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         if (order.group != 0) revert GroupNotSupported();
     }
 
-    function _deadReason(
+    /// @dev Why an order is dead, if it is; else what of it was filled.
+    function _look(
         Order memory order,
         bytes32 orderHash,
-        NonceState memory nonceState,
+        AccountState memory accountState
+    ) private view returns (DeadReason reason, PartialFill memory partialFill) {
+        NonceStatus status = _statusOf(order.account, order.nonce);
+        if (status == NonceStatus.PartlyFilled || status == NonceStatus.Cancelled) {
+            partialFill = _partialFills[order.account][order.nonce];
+        }
+        bool isTaken = partialFill.filled != 0 && partialFill.orderHash != bytes16(orderHash);
+        reason = _deadReason(order, status, isTaken, accountState);
+    }
+
+    function _deadReason(
+        Order memory order,
+        NonceStatus status,
+        bool isTaken,
         AccountState memory accountState
     ) private view returns (DeadReason) {
-        if (block.timestamp > order.expiry) return DeadReason.Expired;
-        if (nonceState.cancelled || order.nonce < accountState.minNonce) return DeadReason.Cancelled;
+        if (isTaken) return DeadReason.NonceTaken;
+        if (status == NonceStatus.Filled || order.size == 0) return DeadReason.Filled;
+        if (status == NonceStatus.Cancelled || order.nonce < accountState.minNonce) return DeadReason.Cancelled;
         // A later epoch is dead too: otherwise orders signed ahead would outlive the cancel of all.
         if (order.epoch != accountState.epoch) return DeadReason.OtherEpoch;
-        if (nonceState.filled != 0 && nonceState.orderHash != bytes15(orderHash)) return DeadReason.NonceTaken;
-        if (nonceState.filled >= SignedMath.abs(order.size)) return DeadReason.Filled;
+        if (block.timestamp > order.expiry) return DeadReason.Expired;
         if (!_isOwnerOrDelegate(order.account, order.signer)) return DeadReason.SignerNotAuthorised;
         return DeadReason.None;
     }
@@ -291,7 +310,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     // Crossing ----------------------------------------------------------------------------------------------------
 
     /// @dev Turns matches of live orders into fills, and trims the settlement's lists to what came of them.
-    function _cross(Settlement memory settlement, SignedOrder[] memory orders, Match[] memory matches) private {
+    function _cross(Settlement memory settlement, SignedOrder[] memory orders) private {
+        Match[] memory matches = settlement.crossed;
         FeeRates memory rates = _fees;
         // Position in `accounts` plus 1 by account rank; 0 where the account has no fill yet.
         uint256[] memory positions = new uint256[](settlement.accounts.length);
@@ -310,12 +330,12 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
                 instrumentIndex = clearinghouse.instrumentIndexOf(instrument);
             }
 
-            Fill memory fill = _fill(settlement.candidates, orders, crossing, rates);
+            Fill memory fill = settlement.fills[fillCount];
+            _fill(fill, settlement.candidates, orders, crossing, rates);
             fill.instrument = instrumentIndex;
             (fill.taker, accountCount) = _place(settlement, positions, accountCount, crossing.taker);
             (fill.maker, accountCount) = _place(settlement, positions, accountCount, crossing.maker);
-            settlement.fills[fillCount] = fill;
-            settlement.crossed[fillCount++] = crossing;
+            matches[fillCount++] = crossing;
         }
         _trim(settlement, accountCount, fillCount);
     }
@@ -347,11 +367,12 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
 
     /// @dev Clips `crossing.size` to what both orders have left.
     function _fill(
+        Fill memory fill,
         Candidate[] memory candidates,
         SignedOrder[] memory orders,
         Match memory crossing,
         FeeRates memory rates
-    ) private pure returns (Fill memory fill) {
+    ) private pure {
         Candidate memory takerState = candidates[crossing.taker];
         Candidate memory makerState = candidates[crossing.maker];
         Order memory taker = orders[crossing.taker].order;
@@ -434,22 +455,42 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         }
     }
 
-    /// @dev The clearinghouse skips a fill only for a reduce-only side with nothing to reduce.
+    /// @dev The clearinghouse skips a fill only for a reduce-only side with nothing to reduce; the taker's order is named
+    ///      where both are reduce-only.
     function _withdrawProposal(Candidate[] memory candidates, Match memory crossing, Fill memory fill) private {
         Candidate memory taker = candidates[crossing.taker];
         Candidate memory maker = candidates[crossing.maker];
-        taker.proposed -= crossing.size;
-        maker.proposed -= crossing.size;
+        _withdraw(taker, crossing.size);
+        _withdraw(maker, crossing.size);
         Candidate memory named = fill.takerReduceOnly ? taker : maker;
         emit OrderSkipped(named.account, named.nonce, named.orderHash, DeadReason.NothingToReduce);
     }
 
+    function _withdraw(Candidate memory candidate, uint128 size) private pure {
+        candidate.proposed -= size;
+        candidate.remaining += size;
+    }
+
     function _recordFilled(Candidate memory candidate) private {
         if (candidate.proposed == 0) return;
-        NonceState memory state = _nonces[candidate.account][candidate.nonce];
-        state.filled += candidate.proposed;
-        state.orderHash = bytes15(candidate.orderHash);
-        _nonces[candidate.account][candidate.nonce] = state;
-        emit OrderFilled(candidate.account, candidate.nonce, candidate.orderHash, state.filled);
+        uint128 filled = candidate.filled + candidate.proposed;
+        if (candidate.remaining != 0) {
+            _partialFills[candidate.account][candidate.nonce] =
+                PartialFill({filled: filled, orderHash: bytes16(candidate.orderHash)});
+            if (candidate.filled == 0) _setStatus(candidate.account, candidate.nonce, NonceStatus.PartlyFilled);
+        } else {
+            if (candidate.filled != 0) delete _partialFills[candidate.account][candidate.nonce];
+            _setStatus(candidate.account, candidate.nonce, NonceStatus.Filled);
+        }
+        emit OrderFilled(candidate.account, candidate.nonce, candidate.orderHash, filled);
+    }
+
+    function _statusOf(AccountId account, uint64 nonce) private view returns (NonceStatus) {
+        return _nonceWords[account][nonceWordIndex(nonce)].statusOf(nonce);
+    }
+
+    function _setStatus(AccountId account, uint64 nonce, NonceStatus status) private {
+        uint64 wordIndex = nonceWordIndex(nonce);
+        _nonceWords[account][wordIndex] = _nonceWords[account][wordIndex].withStatus(nonce, status);
     }
 }

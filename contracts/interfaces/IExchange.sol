@@ -107,7 +107,7 @@ interface IExchange {
     function hashOrder(Order calldata order) external view returns (bytes32);
 
     /// @dev Whether the signature holds, margin suffices and a position is there to reduce is not looked at.
-    /// @return filled Size filled so far, wad.
+    /// @return filled Size filled so far, wad; the order's size once its nonce is used up.
     /// @return reason `None` while the order can still be filled.
     function orderStatus(Order calldata order) external view returns (uint256 filled, DeadReason reason);
 

@@ -12,7 +12,7 @@ import {InstrumentId} from "./InstrumentId.sol";
 /// @param limit Worst price, value unit per unit, wad.
 /// @param flags Bit set, see `OrderFlags`.
 /// @param expiry Last Unix second at which the order can be filled.
-/// @param nonce Free choice; fills are keyed by (account, nonce).
+/// @param nonce Free choice, once; fills are keyed by (account, nonce). Consecutive nonces are the cheapest.
 /// @param group One-cancels-other group; 0 is none. Must be 0 in this version.
 /// @param maxFee Highest fee in 1e9 of notional.
 /// @param trigger Trigger price, wad; 0 is none. Must be 0 in this version.
@@ -61,8 +61,8 @@ enum DeadReason {
     Expired,
     Cancelled,
     OtherEpoch,
-    NonceTaken, // by another order, filled first
-    Filled,
+    NonceTaken, // by another order, partly filled first
+    Filled, // the nonce is used up
     SignerNotAuthorised,
     SignatureRefused, // by the signing contract
     NothingToReduce // reduce-only, and the fill would do more than bring the position towards 0

@@ -81,7 +81,7 @@ class Order:
         limit: Worst price, wad.
         expiry: Last Unix second at which it can be filled.
         nonce: Free choice; fills are counted by (account, nonce).
-        maxFee: Highest fee accepted, in 1e9 of notional.
+        maxFee: (named as it is signed) Highest fee accepted, in 1e9 of notional.
         epoch: The account's epoch now; the order is dead in any other.
     """
 
@@ -144,7 +144,11 @@ def limit_order(
     owner: str, instrument: int, size: int, limit: int, expiry: int, nonce: int, sub_account: int = 0, **others: Any
 ) -> Order:
     """An owner's plain limit order. `others` are further fields of `Order`."""
-    fields = {"account": account_id(owner, sub_account), "signer": owner, "flags": OrderFlags.NONE} | others
+    fields: dict[str, Any] = {
+        "account": account_id(owner, sub_account),
+        "signer": owner,
+        "flags": OrderFlags.NONE,
+    } | others
     return Order(instrument=instrument, size=size, limit=limit, expiry=expiry, nonce=nonce, **fields)
 
 

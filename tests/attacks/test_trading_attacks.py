@@ -1,0 +1,115 @@
+"""Attacks by trading with oneself or at prices of one's choice. Each would succeed without the rule it names."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.evm import reverts
+from tests.support.trading import BILLION, WAD, Desk, Seat
+
+FUNDING_PERIOD = 8 * 3600
+
+
+@pytest.fixture
+def attacker(desk: Desk) -> Seat:
+    return desk.seat("attacker")
+
+
+def empty_account_of(trader: Seat) -> Seat:
+    return Seat(trader.key, sub_account=1)
+
+
+def test_self_trade_moving_a_loss_to_an_empty_account__is_refused(desk: Desk, attacker: Seat) -> None:
+    empty = empty_account_of(attacker)
+    with reverts("InitialMarginShortfall", account=empty.account):
+        desk.trade(empty, attacker, 1, desk.away(100))
+
+
+def test_self_trade_at_the_bands_edge__leaves_the_loser_solvent(desk: Desk, attacker: Seat) -> None:
+    """The band is below the margin a position needs: what one fill can move is covered."""
+    loser = desk.fund(empty_account_of(attacker), 100_000)
+    mark = desk.mark()
+    total_before = desk.margin_of(attacker).equity + desk.margin_of(loser).equity
+
+    receipt = desk.trade(loser, attacker, 1, desk.away(100))
+
+    [filled] = receipt.events("Filled")
+    margin = desk.margin_of(loser)
+    moved = desk.edge() - mark
+    assert 0 < moved < margin.maintenanceMargin / 2
+    assert margin.equity >= margin.initialMargin
+    total = desk.margin_of(attacker).equity + margin.equity
+    assert total_before - total - filled.takerFee - filled.makerFee in (0, 1, 2)
+
+
+def test_self_trade_below_maintenance_margin__is_refused(desk: Desk, attacker: Seat) -> None:
+    """A sinking account may not hand its position, or its loss, to a sibling."""
+    sinking = desk.sinking_seat("sinking")
+    rescuer = desk.fund(empty_account_of(sinking), 100_000)
+
+    with reverts("BelowMaintenanceMargin", account=sinking.account):
+        desk.trade(rescuer, sinking, 1, desk.price)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_fill_outside_the_band__is_refused(desk: Desk, attacker: Seat, side: int) -> None:
+    victim = desk.seat("victim")
+    edge = desk.edge(side)
+    with reverts("OutsidePriceBand"):
+        desk.trade_exactly(victim, attacker, WAD, edge + side)
+    desk.trade_exactly(victim, attacker, WAD, edge)
+    assert desk.size_of(victim) == WAD
+
+
+def test_wash_trade__moves_no_mark_in_its_own_block__I19(desk: Desk, attacker: Seat) -> None:
+    sibling = desk.fund(empty_account_of(attacker), 100_000)
+    before = desk.mark()
+    desk.trade(attacker, sibling, 5, desk.away(100))
+    assert desk.mark() == before
+
+
+def test_wash_trades__push_mark_and_funding_no_further_than_the_clamp__I19(desk: Desk, attacker: Seat) -> None:
+    sibling = desk.fund(empty_account_of(attacker), 100_000)
+    index, funding_before, begun = desk.mark(), desk.terms().cumulativeFunding, desk.evm.timestamp
+    for step in range(12):
+        side = 1 if step % 2 else -1  # hand the same position to and fro, always at the upper edge
+        edge = desk.edge()
+        buyer, seller = (attacker, sibling) if side > 0 else (sibling, attacker)
+        desk.trade_exactly(buyer, seller, 5 * WAD, edge)
+        desk.market.advance(300)
+
+    elapsed = desk.evm.timestamp - begun
+    limit = desk.limits.basis_limit
+    assert index * BILLION < desk.mark() * BILLION <= index * (BILLION + limit)
+    pushed = desk.terms().cumulativeFunding - funding_before
+    assert 0 < pushed <= index * limit * elapsed // (BILLION * FUNDING_PERIOD)
+
+
+def test_dust_wash_trade__makes_no_sample__I19(desk: Desk, attacker: Seat) -> None:
+    sibling = desk.fund(empty_account_of(attacker), 100_000)
+    index = desk.mark()
+    receipt = desk.trade_exactly(attacker, sibling, desk.terms().sizeStep, desk.edge())
+    assert receipt.events("BasisSampled") == []
+    desk.market.advance(3_600)
+    assert desk.mark() == index
+
+
+def test_stranger_trading_for_an_account__is_refused__I23(desk: Desk, attacker: Seat) -> None:
+    victim = desk.seat("victim")
+    equity = desk.margin_of(victim).equity
+    forged = desk.domain.sign(desk.order(victim, 1, desk.away(100)), attacker.key)
+    named = desk.domain.sign(desk.order(victim, 1, desk.away(100), signer=attacker.address), attacker.key)
+
+    with reverts("InvalidSignature", account=victim.account):
+        desk.cross(forged, desk.signed(attacker, -1, desk.away(100)))
+    desk.cross(named, desk.signed(attacker, -1, desk.away(100)))
+
+    assert desk.margin_of(victim).equity == equity
+    assert desk.size_of(victim) == 0
+
+
+def test_matcher_filling_worse_than_a_limit__is_refused(desk: Desk, attacker: Seat) -> None:
+    victim = desk.seat("victim")
+    bid = desk.signed(victim, 1, desk.price)
+    with reverts("OrdersDoNotCross"):
+        desk.cross(bid, desk.signed(attacker, -1, desk.away(50)))
