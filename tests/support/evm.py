@@ -145,6 +145,7 @@ class Evm:
         self.number, self.timestamp = 1, GENESIS_TIME
         self.deployer = self.address_of("deployer")
         self._accounts = 0
+        self._replaced: list[tuple[str, pyrevm.AccountInfo]] = []
         self._set_block()
 
     @staticmethod
@@ -169,6 +170,8 @@ class Evm:
         return bytes(self._revm.get_code(address) or b"")
 
     def set_code(self, address: str, code: bytes) -> None:
+        """Replaces a contract's code and leaves its storage alone."""
+        self._replaced.append((address, self._revm.basic(address)))
         self._revm.insert_account_info(address, pyrevm.AccountInfo(code=code))
 
     def execute(self, sender: str, to: str, data: bytes, value: int = 0, static: bool = False) -> bytes:
@@ -210,10 +213,13 @@ class Evm:
     def rolled_back(self) -> Iterator[None]:
         """Undoes everything the block did, the clock included."""
         mark, number, timestamp = self._revm.snapshot(), self.number, self.timestamp
+        replaced = len(self._replaced)
         try:
             yield
         finally:
             self._revm.revert(mark)
+            while len(self._replaced) > replaced:  # the snapshot does not hold code
+                self._revm.insert_account_info(*self._replaced.pop())
             self.number, self.timestamp = number, timestamp
             self._set_block()
 

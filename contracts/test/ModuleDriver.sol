@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
+
+/// @title Stands where a module stands, so that tests reach the clearinghouse's module entries one by one
+contract ModuleDriver {
+    /// @notice Makes the calls in order, with the lock held where `locked`; reverts as they do.
+    /// @return results What each call returned.
+    function run(
+        IClearinghouse clearinghouse,
+        bool locked,
+        bytes[] calldata calls
+    ) external returns (bytes[] memory results) {
+        if (locked) clearinghouse.lock();
+        results = new bytes[](calls.length);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            bool success;
+            (success, results[i]) = address(clearinghouse).call(calls[i]);
+            bytes memory result = results[i];
+            if (!success) {
+                assembly ("memory-safe") {
+                    revert(add(result, 0x20), mload(result))
+                }
+            }
+        }
+        if (locked) clearinghouse.unlock();
+    }
+}

@@ -1,0 +1,107 @@
+"""What tests of the clearinghouse share: its module entries, its books, and more tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ballast.chain import codec
+
+from tests.support.evm import Contract
+from tests.support.system import DAY, Market, System, Trader, trader
+
+RAY = 10**27
+BILLION = 10**9
+SETTLEMENT_SCALE = 10**12
+NOBODY = "0x" + "00" * 20
+LENDER = trader("lender")
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The clearinghouse's `Fill`; accounts by place in the settlement's list."""
+
+    instrument: int
+    size: int
+    price: int
+    taker: int = 0
+    maker: int = 1
+    takerReduceOnly: bool = False
+    makerReduceOnly: bool = False
+    takerFee: int = 0
+    makerFee: int = 0
+    takerDelegate: str = NOBODY
+    makerDelegate: str = NOBODY
+
+
+@dataclass(frozen=True)
+class Module:
+    """One of the clearinghouse's modules, replaced by a driver that calls what the test asks."""
+
+    system: System
+    driver: Contract
+
+    def run(self, *calls: tuple[Any, ...], locked: bool = True) -> list[Any]:
+        """Several calls in one transaction under one lock; each a function's name and its arguments."""
+        clearinghouse = self.system.clearinghouse
+        data = [codec.encode_call(clearinghouse.abi, name, arguments) for name, *arguments in calls]
+        outputs = self.driver.transact("run", clearinghouse.address, locked, data).result
+        return [
+            codec.decode_result(clearinghouse.abi, name, len(arguments), bytes(output)) if output else None
+            for (name, *arguments), output in zip(calls, outputs, strict=True)
+        ]
+
+    def settle(self, accounts: list[int], *fills: Fill) -> Any:
+        """`settleFills`, as the exchange."""
+        return self.run(("settleFills", accounts, [asdict(fill) for fill in fills]))[0]
+
+
+def drive(system: System, module: Contract) -> Module:
+    """Puts the driver in the place of a connected module."""
+    system.evm.set_code(module.address, system.evm.code_at(system.evm.deploy("ModuleDriver").address))
+    return Module(system, system.evm.contract("ModuleDriver", module.address))
+
+
+def imbalance(system: System, accounts: Iterable[int]) -> int:
+    """By how many ray-wei the books are off, over all `accounts`; 0 always (I3a)."""
+    clearinghouse = system.clearinghouse
+    vault = clearinghouse.call("vaultState")
+    quotes = sum(
+        position.quote for account in accounts for position in clearinghouse.call("accountOf", account).positions
+    )
+    claims = vault.supplyShares * vault.supplyIndex - vault.debtShares * vault.borrowIndex + vault.feesRay
+    backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss
+    return claims + quotes * RAY - backing * RAY
+
+
+def list_tokens(market: Market, *tokens: Contract, symbol: str = "ETH", cap: int = 10**24) -> list[int]:
+    """Lists further tokens on an underlying and ramps their caps up. Returns their asset ids."""
+    system = market.system
+    underlying = system.record.underlyings[symbol]
+    assets = []
+    for token in tokens:
+        assets.append(int(system.clearinghouse.call("assetCount")))
+        system.act_as("governance", system.clearinghouse, "listAsset", token, underlying)
+        system.act_as("risk", system.clearinghouse, "setDepositCap", assets[-1], cap, DAY)
+    market.advance(DAY)
+    return assets
+
+
+def borrow(market: Market, borrower: Trader, amount: int, *, lent: int = 1_000_000) -> None:
+    """A lender fills the vault; the borrower deposits 10 WETH (25,000) and withdraws whole settlement tokens."""
+    market.fund(LENDER, USDC=lent)
+    market.fund(borrower, WETH=10)
+    units = market.units("USDC", amount)
+    arguments = (borrower.account, 0, units, borrower.address)
+    market.system.clearinghouse.transact("withdraw", *arguments, sender=borrower.address)
+
+
+def cash_of(system: System, account: int) -> int:
+    """Accrued cash, wad."""
+    return int(system.clearinghouse.call("cashOf", account))
+
+
+def position_of(system: System, account: int, place: int = 0) -> Any:
+    """One position as reported."""
+    return system.clearinghouse.call("accountOf", account).positions[place]
