@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ballast.chain import codec
-
 from tests.support.evm import Contract
 from tests.support.system import DAY, Market, System, Trader, trader
 

@@ -41,7 +41,7 @@ class Revert(Exception):
 
 
 @contextmanager
-def reverts(name: str, **expected: Any) -> Iterator[None]:
+def reverts(name: str, /, **expected: Any) -> Iterator[None]:
     """Asserts that the block reverts with the typed error `name`, carrying the `expected` values."""
     try:
         yield
