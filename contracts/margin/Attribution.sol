@@ -82,7 +82,7 @@ library Attribution {
         Record record = book.firstRecord();
         for (uint256 i; i < marginals.length; ++i) {
             Exposure memory exposure = gathered.exposures[i];
-            if (!exposure.held) continue;
+            if (!exposure.isHeld()) continue;
             record = Requirements.recordOf(book, record, exposure.underlying);
             Marginal memory marginal = marginals[i];
             marginal.tailShock = tailShockOf(book, record, exposure, tail);

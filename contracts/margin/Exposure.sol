@@ -11,7 +11,6 @@ import {Rounding} from "./Rounding.sol";
 
 /// @notice Everything a portfolio holds in one underlying.
 /// @param underlying Its id.
-/// @param held Whether any leg is on it.
 /// @param trusted Whether its price may support new risk: neither `Stale` nor `Halted`.
 /// @param halted Whether its price is only the last good one.
 /// @param index Price, wad.
@@ -24,7 +23,6 @@ import {Rounding} from "./Rounding.sol";
 /// @param positionQuantity Σ of the absolute sizes of positions.
 struct Exposure {
     uint8 underlying;
-    bool held;
     bool trusted;
     bool halted;
     uint256 index;
@@ -94,6 +92,11 @@ library Exposures {
         }
     }
 
+    /// @dev Legs without a quantity are no legs.
+    function isHeld(Exposure memory exposure) internal pure returns (bool) {
+        return exposure.longQuantity | exposure.shortQuantity != 0;
+    }
+
     function netQuantity(Exposure memory exposure) internal pure returns (int256) {
         unchecked {
             return int256(exposure.longQuantity) - int256(exposure.shortQuantity);
@@ -117,7 +120,6 @@ library Exposures {
             uint256 index = requirePrice(underlying, quote.index);
             exposures[i] = Exposure({
                 underlying: underlying,
-                held: false,
                 trusted: quote.state < OracleState.Stale,
                 halted: quote.state == OracleState.Halted,
                 index: index,
@@ -175,7 +177,6 @@ library Exposures {
         Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
         unchecked {
             int256 value = valueDown(int256(amount), exposure.index);
-            exposure.held = true;
             exposure.longQuantity += amount;
             exposure.linearValue += value;
             margin.equity += value;
@@ -203,7 +204,6 @@ library Exposures {
         Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
         unchecked {
             int256 linear = valueDown(size, mark);
-            exposure.held = true;
             if (size > 0) exposure.longQuantity += quantity;
             else exposure.shortQuantity += quantity;
             exposure.positionQuantity += quantity;

@@ -24,6 +24,7 @@ import {SSTORE2} from "solady/utils/SSTORE2.sol";
 /// @title Scenario margin of cross-margin accounts
 /// @dev Views need no re-entrancy stance: they call nothing. Setters call nothing that is not created by them.
 contract MarginEngine is IMarginEngine, AccessManaged {
+    using Exposures for Exposure;
     using Requirements for Book;
     using Requirements for Margin;
     using Requirements for Requirement;
@@ -150,7 +151,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         Exposure[] memory exposures = gathered.exposures;
         for (uint256 i; i < exposures.length; ++i) {
             Exposure memory exposure = exposures[i];
-            if (exposure.held) exposure.multiplier = shockMultiplierOf(exposure.underlying);
+            if (exposure.isHeld()) exposure.multiplier = shockMultiplierOf(exposure.underlying);
         }
     }
 

@@ -42,7 +42,7 @@ library Requirements {
         bool atRisk;
         for (uint256 i; i < exposures.length; ++i) {
             Exposure memory exposure = exposures[i];
-            if (!exposure.held) continue;
+            if (!exposure.isHeld()) continue;
             record = recordOf(book, record, exposure.underlying);
             addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
             if (exposure.linearValue == 0) continue;
@@ -72,11 +72,13 @@ library Requirements {
         CollateralLeg[] calldata collaterals
     ) internal pure returns (bool found) {
         for (uint256 i; i < collaterals.length; ++i) {
-            if (collaterals[i].asset >= book.assets) return false;
+            if (collaterals[i].amount != 0 && collaterals[i].asset >= book.assets) {
+                return false;
+            }
         }
         Record record = book.firstRecord();
         for (uint256 i; i < gathered.exposures.length; ++i) {
-            if (!gathered.exposures[i].held) continue;
+            if (!gathered.exposures[i].isHeld()) continue;
             (record, found) = book.seek(record, gathered.exposures[i].underlying);
             if (!found) return false;
         }
@@ -140,6 +142,7 @@ library Requirements {
     }
 
     function haircutOfLegUp(Book memory book, uint8 asset, uint256 valueUp) internal pure returns (uint256) {
+        if (valueUp == 0) return 0;
         if (asset >= book.assets) revert IMarginEngine.AssetNotInBook(asset);
         unchecked {
             return (valueUp * book.haircutOf(asset)).divUp(1e9); // < 2^149 · 2^32

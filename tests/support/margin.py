@@ -84,6 +84,53 @@ def random_book(random: Random, identifiers: tuple[int, ...] = UNDERLYINGS, asse
     )
 
 
+def simple_book(**changes: Any) -> Book:
+    """Two underlyings, ETH (1) and BTC (2), one volatility, prices to ±50 %: worked by hand in docs/margin.md."""
+    shocks = tuple(percent * WAD // 100 for percent in (-50, -20, 0, 20, 50))
+    grids = tuple(
+        Underlying(
+            number, symbol, shocks, (0,),
+            hedged_basis=15_000_000, hedged_vega=0, short_options=0, concentration=BILLION // 10, depth=100 * WAD,
+            volatility_tenor_power=0, shortest_tenor=86_400,
+        )
+        for number, symbol in ((1, "ETH"), (2, "BTC"))
+    )  # fmt: skip
+    terms = {
+        "name": "simple",
+        "tail_rows": 2,
+        "initial_factor": BILLION * 5 // 4,
+        "liquidation_end_factor": BILLION * 11 // 10,
+        "settlement_token_floor": BILLION * 98 // 100,
+        "fixed_charge": 20 * BILLION,
+        "underlyings": grids,
+        "assets": (Asset(0, "USDC", 0, 0), Asset(1, "WETH", 1, BILLION // 20), Asset(2, "WBTC", 2, BILLION // 10)),
+        "historical": (
+            Row("both -20 %", (1, 1)),
+            Row("both +20 %", (3, 3)),
+            Row("ETH -20 %", (1, 2)),
+            Row("BTC +20 %", (2, 3)),
+        ),
+        "stress": (Row("ETH -50 % alone", (0, 2), BILLION * 6 // 10), Row("stable prices", (5, 5))),
+    }
+    return Book(**(terms | changes))
+
+
+def eth(**changes: Any) -> Quote:
+    return Quote(**({"underlying": 1, "state": OracleState.OK, "index": 2000 * WAD, "stable": 2000 * WAD} | changes))
+
+
+def btc(**changes: Any) -> Quote:
+    return Quote(
+        **({"underlying": 2, "state": OracleState.OK, "index": 40_000 * WAD, "stable": 40_000 * WAD} | changes)
+    )
+
+
+def perp(quote: Quote, size: int, offset: int | None = None) -> PositionLeg:
+    """A position marked at index; without `offset` one that was just opened there."""
+    value = size * quote.index // WAD
+    return PositionLeg(perp_of(quote.underlying), size, quote.index, -value if offset is None else offset)
+
+
 # ---- portfolios
 
 

@@ -245,7 +245,6 @@ class Exposure:
     long_quantity: int = 0
     short_quantity: int = 0
     position_quantity: int = 0
-    held: bool = False
 
     def __post_init__(self) -> None:
         prices = (self.quote.index, self.quote.stable)
@@ -265,11 +264,14 @@ class Exposure:
     def stable_shock(self) -> int:
         return self._shock_to(self.quote.stable)
 
+    @cached_property
+    def second_shock(self) -> int:
+        return self._shock_to(self.quote.second) if self.has_second else 0
+
     @property
     def stable_loss(self) -> int:
         """max(0, loss at the stable price, loss at the second source's)."""
-        second_shock = self._shock_to(self.quote.second) if self.has_second else 0
-        return max(0, *(-(self.linear_value * shock // WAD) for shock in (self.stable_shock, second_shock)))
+        return max(0, *(-(self.linear_value * shock // WAD) for shock in (self.stable_shock, self.second_shock)))
 
     def shock_at(self, grid: Underlying, node: int) -> int:
         """Price shock of a node, multiplier and stable price included, wad."""
@@ -297,7 +299,8 @@ class _Gathered:
 
     @property
     def held(self) -> list[Exposure]:
-        return [exposure for exposure in self.exposures.values() if exposure.held]
+        """Exposures with a quantity: legs without one are no legs."""
+        return [exposure for exposure in self.exposures.values() if exposure.long_quantity or exposure.short_quantity]
 
     def exposure(self, underlying: int, quantity: int) -> Exposure:
         if abs(quantity) >= QUANTITY_LIMIT:
@@ -305,7 +308,6 @@ class _Gathered:
         if underlying not in self.exposures:
             raise QuoteMissing(f"underlying {underlying}")
         exposure = self.exposures[underlying]
-        exposure.held = True
         exposure.long_quantity += max(0, quantity)
         exposure.short_quantity += max(0, -quantity)
         return exposure
@@ -403,7 +405,7 @@ class _BookRules:
 
     def covers(self, gathered: _Gathered) -> bool:
         """Whether the book knows every asset and underlying of the portfolio."""
-        assets = all(leg.asset < len(self.book.assets) for leg in gathered.portfolio.collaterals)
+        assets = all(leg.asset < len(self.book.assets) for leg in gathered.portfolio.collaterals if leg.amount)
         return assets and all(exposure.quote.underlying in self.place for exposure in gathered.held)
 
     def grid(self, exposure: Exposure) -> Underlying:
@@ -435,6 +437,8 @@ class _BookRules:
         )
 
     def _haircut(self, gathered: _Gathered, leg: CollateralLeg) -> int:
+        if leg.amount == 0:
+            return 0
         if leg.asset >= len(self.book.assets):
             raise AssetNotInBook(f"asset {leg.asset}")
         value = div_up(leg.amount * gathered.exposures[leg.underlying].quote.index, WAD)
@@ -474,7 +478,7 @@ class _BookRules:
         return shares
 
     def _scan_share(self, exposure: Exposure, tail: Tail, value: int) -> int:
-        if tail.scan == 0:
+        if tail.scan == 0 or value == 0:
             return 0
         grid, place = self.grid(exposure), self.place[exposure.quote.underlying]
         shock = sum(exposure.shock_at(grid, self.rows[row].nodes[place]) for row in tail.rows)
@@ -482,6 +486,8 @@ class _BookRules:
         return loss * self.rows[tail.rows[0]].weight // BILLION if tail.is_stress else loss // len(tail.rows)
 
     def _charge_share(self, exposure: Exposure, quantity: int) -> int:
+        if quantity == 0:
+            return 0
         share = 0
         if (quantity > 0) == (exposure.long_quantity <= exposure.short_quantity):
             share = self.grid(exposure).hedged_basis * exposure.quote.index * abs(quantity) // (BILLION * WAD)

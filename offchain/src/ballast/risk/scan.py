@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.risk.book import ONE_E9, WAD, Book
-from ballast.risk.margin import BILLION, LOWEST_SHOCK, OracleState, Portfolio, Quote
+from ballast.risk.margin import BILLION, HIGHEST_PRICE_RATIO, LOWEST_SHOCK, OracleState, Portfolio, Quote
 
 ERROR_BOUND = 1e-12
 ERROR_FLOOR = 1e-9
@@ -161,8 +161,14 @@ class VectorEngine:
                 for node in range(grid.stable_node)
             ]
             quote = quotes.get(grid.id)
-            rows.append([*shocks, quote.stable / quote.index - 1 if quote else np.nan])
+            rows.append([*shocks, _stable_shock(quote)])
         return np.array(rows)
+
+
+def _stable_shock(quote: Quote | None) -> float:
+    if quote is None or not quote.index or not quote.stable:
+        return np.nan
+    return min(quote.stable / quote.index, HIGHEST_PRICE_RATIO / WAD) - 1
 
 
 def _halt_bonus(book: Book, gathered: _Gathered, shocks: Floats, quotes: Mapping[int, Quote]) -> Floats:
@@ -189,8 +195,9 @@ def _equity(book: Book, holdings: Holdings, quotes: Mapping[int, Quote]) -> tupl
 
 
 def _index(book: Book, quotes: Mapping[int, Quote]) -> Floats:
-    """Index of each of the book's underlyings, NaN where unknown."""
-    return np.array([quotes[grid.id].index / WAD if grid.id in quotes else np.nan for grid in book.underlyings])
+    """Index of each of the book's underlyings, NaN where unknown; a price of 0 is none."""
+    known = [quotes[grid.id].index if grid.id in quotes else 0 for grid in book.underlyings]
+    return np.array([index / WAD if index else np.nan for index in known])
 
 
 def _gather(book: Book, holdings: Holdings, index: Floats) -> _Gathered:
