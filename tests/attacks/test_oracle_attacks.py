@@ -150,9 +150,18 @@ def test_attack_zero_price__of_any_source__refused(bench: OracleBench) -> None:
 
 
 @pytest.mark.parametrize("usd", [2**96, 2**255, 2**256 - 1])
-def test_attack_price_beyond_storage__refused_not_cut(bench: OracleBench, usd: int) -> None:
+@pytest.mark.parametrize("usdc_usd", [WAD, WAD * 97 // 100])
+def test_attack_price_beyond_storage__refused_not_cut(bench: OracleBench, usd: int, usdc_usd: int) -> None:
+    bench.publish(USDC, usdc_usd)
     bench.publish(ETH, usd)
-    assert bench.refresh().index == ETH_USD, "I21"
+    quote = bench.refresh()
+    assert (quote.state, quote.index) == (WIDE, ETH_USD * WAD // usdc_usd), "I21: the second's cached price serves"
+
+
+def test_attack_index_beyond_storage__refused_not_cut(bench: OracleBench) -> None:
+    bench.publish(USDC, WAD * 97 // 100)
+    bench.publish(ETH, 2**96 - 1)
+    assert (bench.refresh().state, bench.refresh().index) == (STALE, ETH_USD), "I21"
 
 
 @pytest.mark.parametrize("with_second", [True, False])
