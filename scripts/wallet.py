@@ -11,11 +11,14 @@ from typing import Any
 import click
 from ape import accounts, networks
 from ape.api import AccountAPI
+from ape.logging import LogLevel, logger
 from ape_accounts import KeyfileAccount
 
 from ballast.chain.artifacts import checkout_root
 from ballast.deployment.rpc import RpcBackend
 from ballast.errors import BallastError, ConfigurationError
+
+logger.set_level(LogLevel.WARNING)  # ape's greetings go to stdout, where `--json` promises JSON alone
 
 
 class ApeSigner:

@@ -16,6 +16,7 @@ from eth_utils import keccak
 from ballast.chain import codec
 from ballast.chain.ids import account_id
 from ballast.chain.orders import Match, OrderDomain, OrderFlags, SignedOrder, limit_order, settlement
+from ballast.chain.quorum import QuorumDomain, ReportBatch, SignedReport, submit_arguments
 from ballast.deployment.builder import Builder
 from ballast.deployment.config import Network, read_network
 from ballast.deployment.record import DeploymentRecord
@@ -27,6 +28,7 @@ from tests.support.evm import ROOT, Contract, Evm, Receipt
 WAD = 10**18
 HOUR, DAY = 3_600, 86_400
 DEVELOPMENT_MNEMONIC = "test test test test test test test test test test test junk"
+QUORUM_ACCOUNTS = (5, 6, 7)
 LOCAL = ROOT / "config" / "networks" / "local.yaml"
 
 
@@ -281,6 +283,16 @@ class Market:
         buy, sell = self.order(buyer, symbol, size, price), self.order(seller, symbol, -Decimal(size), price)
         orders, matches = settlement([buy, sell], [Match(taker=0, maker=1, size=wad(size))])
         return self.system.exchange.transact("settle", orders, matches)
+
+
+def publish_by_quorum(feed: Contract, prices: Mapping[int, Decimal | int | str]) -> None:
+    """The local network's quorum signers publish prices, by underlying id, as of now."""
+    reports = tuple(SignedReport(underlying, wad(price)) for underlying, price in prices.items())
+    batch = ReportBatch(feed.call("epoch"), feed.evm.timestamp, reports)
+    domain = QuorumDomain(feed.evm.chain_id, feed.address)
+    signatures = [domain.sign(batch, development_key(number)) for number in QUORUM_ACCOUNTS]
+    complete = domain.aggregate(batch, signatures, feed.call("signers"), feed.call("threshold"))
+    feed.transact("submit", *submit_arguments(batch, complete))
 
 
 def local_network() -> Network:

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from ballast.chain.quorum import QuorumDomain, ReportBatch, SignedReport, submit_arguments
 from ballast.deployment.roles import RESTRICTED
 from tests.support.evm import reverts
-from tests.support.system import DAY, HOUR, Market, System, development_key, trader, wad
+from tests.support.system import DAY, HOUR, Market, System, publish_by_quorum, trader, wad
 
 BILLION = 10**9
 DEPOSITOR, BUYER, SELLER = trader("depositor"), trader("buyer"), trader("seller")
-QUORUM_KEYS = (5, 6, 7)
 LONGEST_PAUSE = 7 * DAY
 
 CURVE = {"baseRate": 0, "kinkRate": 10**8, "fullRate": BILLION, "kink": 8 * 10**8, "reserveFactor": 10**8}
@@ -81,18 +79,7 @@ def prepare(system: System, market: Market, contract: str, function: str) -> Non
     if function == "serveFromFallback":
         limits = system.network.underlyings["ETH"].limits
         system.evm.advance(limits.halt_age + limits.fallback_delay + 1)
-        publish_by_quorum(system, {2: 2_500})
-
-
-def publish_by_quorum(system: System, prices: dict[int, int]) -> None:
-    """The quorum's signers publish prices as of now."""
-    feed = system.quorum_feed
-    reports = tuple(SignedReport(underlying, wad(price)) for underlying, price in prices.items())
-    batch = ReportBatch(feed.call("epoch"), system.evm.timestamp, reports)
-    domain = QuorumDomain(system.evm.chain_id, feed.address)
-    signatures = [domain.sign(batch, development_key(number)) for number in QUORUM_KEYS]
-    complete = domain.aggregate(batch, signatures, feed.call("signers"), feed.call("threshold"))
-    feed.transact("submit", *submit_arguments(batch, complete))
+        publish_by_quorum(system.quorum_feed, {2: 2_500})
 
 
 def act(system: System, market: Market, contract: str, function: str, arguments: tuple[Any, ...]) -> None:
@@ -100,7 +87,7 @@ def act(system: System, market: Market, contract: str, function: str, arguments:
     if function == "serveFromFallback":
         system.schedule(role, system.contract(contract), function, *arguments)
         system.evm.advance(system.network.roles.fallback.delay)
-        publish_by_quorum(system, {2: 2_500})
+        publish_by_quorum(system.quorum_feed, {2: 2_500})
         system.execute(role, system.contract(contract), function, *arguments)
     else:
         market.act_as(role, system.contract(contract), function, *arguments)

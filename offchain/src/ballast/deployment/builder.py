@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Builder:
         """Every contract of the plan by name, whether it exists yet or not."""
         return self.blueprint.contracts
 
-    @property
+    @cached_property
     def plan(self) -> str:
         """Hash of everything the plan would send."""
         return plan_hash(self.steps)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -105,7 +106,7 @@ class Creation:
     def expected(self) -> str:
         return self.contract.address
 
-    @property
+    @cached_property
     def transaction(self) -> Transaction:
         return Transaction(DETERMINISTIC_DEPLOYER, self.salt + self.creation_code)
 
@@ -130,7 +131,7 @@ class Setting:
     read: Callable[[], Any] = field(repr=False, compare=False)
     expected: Any
 
-    @property
+    @cached_property
     def transaction(self) -> Transaction:
         return Transaction(self.contract.address, self.contract.encode(self.function, *self.arguments))
 
@@ -201,8 +202,8 @@ def plan_hash(steps: Iterable[Step]) -> str:
     """Changes with anything that a deployment would send."""
     digest = sha256()
     for step in steps:
-        to, data = (step.transaction.to, step.transaction.data) if step.transaction else ("", b"")
-        digest.update(sha256(step.name.encode() + to.encode() + data).digest())
+        sent = step.transaction or Transaction("", b"")
+        digest.update(sha256(step.name.encode() + sent.to.encode() + sent.data).digest())
     return digest.hexdigest()
 
 

@@ -1,0 +1,229 @@
+"""Deploying: one plan known beforehand, taken up again wherever it stopped, never done twice, never guessed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ballast.deployment.builder import Builder, DeploymentSealed, WrongChain
+from ballast.deployment.config import Network, Source
+from ballast.deployment.contract import Reverted
+from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER
+from ballast.deployment.journal import PlanChanged
+from ballast.deployment.plan import ABSENT, DeployerMissing, RequirementUnmet, StepWithoutEffect, is_done
+from ballast.deployment.record import DeploymentRecord
+from tests.support.backend import EvmBackend
+from tests.support.book import plain_book
+from tests.support.evm import Evm
+from tests.support.system import local_network, publish_by_quorum
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class MortalBackend(EvmBackend):
+    """Dies around a transaction: before it is sent, after that, or once it is mined, without a word to anybody."""
+
+    def __init__(self, evm: Evm) -> None:
+        super().__init__(evm)
+        self.dies = "never"
+        self._last = ""
+
+    def submit(self, to: str, data: bytes, sender: str | None = None) -> str:
+        if self.dies == "before sending":
+            raise Killed
+        sent = self._last = super().submit(to, data, sender)
+        if self.dies == "after sending":
+            raise Killed
+        return sent
+
+    def wait(self, transaction: str):
+        if self.dies == "before it is seen mined" and transaction == self._last:
+            self._last = ""
+            raise Killed
+        return super().wait(transaction)
+
+
+def builder_on(backend: EvmBackend, network: Network | None = None) -> Builder:
+    return Builder(network or local_network(), plain_book(), backend)
+
+
+def changed(network: Network, **sections: object) -> Network:
+    return network.model_copy(update=sections)
+
+
+@pytest.fixture
+def backend() -> MortalBackend:
+    return MortalBackend(Evm())
+
+
+@pytest.fixture
+def transactions_of_a_whole_run() -> int:
+    backend = EvmBackend(Evm())
+    builder_on(backend).deploy()
+    return backend.transactions
+
+
+def test_deploy__fresh_chain__every_step_is_done(backend):
+    builder = builder_on(backend)
+    builder.deploy()
+    assert [step.name for step in builder.steps if not is_done(step)] == []
+    assert builder.is_sealed()
+
+
+def test_deploy__again__sends_nothing(backend):
+    first = builder_on(backend).deploy()
+    sent = backend.transactions
+    again = builder_on(backend).deploy()
+    assert backend.transactions == sent
+    assert {name: entry.address for name, entry in again.contracts.items()} == {
+        name: entry.address for name, entry in first.contracts.items()
+    }
+
+
+@pytest.mark.parametrize("moment", ["after sending", "before it is seen mined"])
+def test_deploy__killed_at_every_transaction__resumes_and_sends_none_twice(
+    backend, tmp_path: Path, moment: str, transactions_of_a_whole_run: int
+):
+    journal = tmp_path / "journal.json"
+    backend.dies = moment
+    deaths = 0
+    while not (builder := builder_on(backend)).is_sealed():
+        with pytest.raises(Killed):
+            builder.deploy(journal)
+        deaths += 1
+    assert deaths == backend.transactions == transactions_of_a_whole_run
+    backend.dies = "never"
+    builder_on(backend).deploy(journal)
+    assert backend.transactions == transactions_of_a_whole_run
+
+
+def test_deploy__killed_before_sending__nothing_is_lost(backend, tmp_path: Path, transactions_of_a_whole_run: int):
+    backend.dies = "before sending"
+    with pytest.raises(Killed):
+        builder_on(backend).deploy(tmp_path / "journal.json")
+    backend.dies = "never"
+    builder_on(backend).deploy(tmp_path / "journal.json")
+    assert backend.transactions == transactions_of_a_whole_run
+
+
+def test_deploy__journal_of_another_plan__refused(backend, tmp_path: Path):
+    backend.dies = "before it is seen mined"
+    with pytest.raises(Killed):
+        builder_on(backend).deploy(tmp_path / "journal.json")
+    network = local_network()
+    dearer = changed(network, fees=network.fees.model_copy(update={"taker": 500_000}))
+    backend.dies = "never"
+    with pytest.raises(PlanChanged):
+        builder_on(backend, dearer).deploy(tmp_path / "journal.json")
+
+
+def test_journal__torn_write__never_seen(backend, tmp_path: Path):
+    backend.dies = "before it is seen mined"
+    for _ in range(3):
+        with pytest.raises(Killed):
+            builder_on(backend).deploy(tmp_path / "journal.json")
+        assert set(json.loads((tmp_path / "journal.json").read_text())) == {"plan", "steps"}
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.json"]
+
+
+def test_deploy__changed_configuration_after_handing_over__left_to_governance(backend):
+    builder_on(backend).deploy()
+    sent, network = backend.transactions, local_network()
+    dearer = changed(network, fees=network.fees.model_copy(update={"taker": 500_000}))
+    with pytest.raises(DeploymentSealed) as refused:
+        builder_on(backend, dearer).deploy()
+    assert refused.value.differences == ["trading fees"]
+    assert backend.transactions == sent
+
+
+def test_deploy__other_salt__makes_a_second_system(backend):
+    first = builder_on(backend).deploy()
+    second = builder_on(backend, changed(local_network(), salt="2")).deploy()
+    assert {entry.address for entry in first.contracts.values()}.isdisjoint(
+        entry.address for entry in second.contracts.values()
+    )
+
+
+def test_deploy__contract_refuses__typed_error_names_the_step(backend):
+    network = local_network()
+    wild = changed(network, insurance=network.insurance.model_copy(update={"cooldown": 1}))
+    with pytest.raises(Reverted) as refused:
+        builder_on(backend, wild).deploy()
+    assert (refused.value.what, refused.value.error) == ("cooldown of the fund", "ParameterOutOfBounds")
+
+
+def test_deploy__step_without_effect__stops(backend):
+    builder = builder_on(backend)
+    place = next(n for n, step in enumerate(builder.steps) if step.name == "trading fees")
+    builder.steps[place] = replace(builder.steps[place], expected={"taker": 1, "maker": 1})
+    with pytest.raises(StepWithoutEffect):
+        builder.deploy()
+    assert not builder.is_sealed()
+
+
+def test_builder__other_chain__refused(backend):
+    with pytest.raises(WrongChain):
+        builder_on(backend, changed(local_network(), chain_id=8453))
+
+
+def test_deploy__no_deterministic_deployer__refused_before_anything_is_sent(backend):
+    backend.evm.set_code(DETERMINISTIC_DEPLOYER, b"")
+    with pytest.raises(DeployerMissing):
+        builder_on(backend).deploy()
+    assert backend.transactions == 0
+
+
+def publish_first_price(builder: Builder) -> None:
+    feed = builder.backend.evm.contract("QuorumFeed", builder.contracts["QuorumFeed"].address)
+    publish_by_quorum(feed, {2: 2_500})
+
+
+def with_quorum_second(network: Network) -> Network:
+    eth = network.underlyings["ETH"].model_copy(update={"second": Source(quorum=True)})
+    return changed(network, underlyings=network.underlyings | {"ETH": eth})
+
+
+def test_deploy__quorum_has_not_published__says_so_and_goes_on_later(backend):
+    builder = builder_on(backend, with_quorum_second(local_network()))
+    with pytest.raises(RequirementUnmet, match="signers publish ETH"):
+        builder.deploy()
+    assert not builder.is_sealed()
+    publish_first_price(builder)
+    builder.deploy()
+    assert builder.is_sealed()
+
+
+def test_deploy__caller_can_meet_a_requirement__goes_straight_on(backend):
+    builder = builder_on(backend, with_quorum_second(local_network()))
+    builder.deploy(fulfil=lambda step: publish_first_price(builder))
+    assert builder.is_sealed()
+
+
+def test_deploy__wrong_decimals_of_an_existing_token__stops_before_listing(backend):
+    token = backend.evm.deploy("MockToken", "WBTC", 18)
+    network = local_network()
+    wrong = network.collaterals["WBTC"].model_copy(update={"address": token.address})
+    builder = builder_on(backend, changed(network, collaterals=network.collaterals | {"WBTC": wrong}))
+    with pytest.raises(RequirementUnmet, match="decimals of WBTC: expected 8, found 18"):
+        builder.deploy()
+    listing = next(step for step in builder.steps if step.name == "list WBTC")
+    assert listing.actual() is ABSENT
+
+
+def test_record__written_and_read__same(backend, tmp_path: Path):
+    record = builder_on(backend).deploy()
+    record.write(tmp_path / "local.json")
+    loaded = DeploymentRecord.load(tmp_path / "local.json")
+    assert replace(loaded, contracts={}) == replace(record, contracts={})
+    assert loaded.contracts["Auctions"].arguments == list(record.contracts["Auctions"].arguments)
+
+
+def test_record__says_which_code_lies_where(backend):
+    record = builder_on(backend).deploy()
+    for entry in record.contracts.values():
+        assert backend.code_at(entry.address)
+        assert entry.transaction is not None
+    assert len({entry.address for entry in record.contracts.values()}) == len(record.contracts)
