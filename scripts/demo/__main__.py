@@ -77,7 +77,7 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
     genesis = market.time(bars[0]) - 3 * DAY
     with (
         tempfile.TemporaryDirectory(prefix="ballast-demo-") as private,
-        anvil("--timestamp", str(genesis), "--gas-limit", "60000000", "--no-rate-limit") as node,
+        anvil("--timestamp", str(genesis), "--gas-limit", "60000000") as node,
     ):
         console.print(f"[bold]{crisis.title}[/bold], {crisis.name}: {len(bars):,} blocks, {accounts:,} accounts")
         stage = deploy(node, market.prices(bars[0]), out)
