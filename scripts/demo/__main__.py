@@ -116,10 +116,9 @@ def set_up_accounts(stage: Stage, market: Market, bar: int, seed: int) -> None:
     set_clock(stage.node, opening)
     everything = {**prices, "USDC": 1.0}
     stage.send(report_prices(stage, everything, opening))
-    deposits = [step for maker in makers for step in fund(stage, maker.address, {"USDC": MAKER_CASH})]
-    deposits += [step for trader in stage.traders for step in fund(stage, trader.key.address, trader.deposits)]
-    stage.send(deposits)
-    stage.send(fund_insurance(stage, insurer.address, FUND_CASH))
+    fund(stage, [(maker.address, {"USDC": MAKER_CASH}) for maker in makers])
+    fund(stage, [(trader.key.address, trader.deposits) for trader in stage.traders])
+    fund_insurance(stage, insurer.address, FUND_CASH)
     open_books(stage, prices, opening, seed)
 
 
@@ -129,7 +128,7 @@ def hire(stage: Stage, out: Path, private: Path, seed: int) -> list[Operator]:
     for name, capital in OPERATORS.items():
         key = key_of(seed, f"operator {name}")
         impersonate(stage, [key.address])
-        stage.send(list(fund(stage, key.address, {"USDC": capital})))
+        fund(stage, [(key.address, {"USDC": capital})])
         options = ["--bidder", key.address, "--poll", "0.02", "--least-profit", "2"]
         operators.append(start_operator(name, key, stage.node.url, out / "deployment.json", private / name, options))
     return operators

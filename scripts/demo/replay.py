@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -95,13 +94,9 @@ def replay(
 
 def mine_bar(stage: Stage, market: Market, bar: int) -> None:
     """One block: the feeds' reports first, then whatever keepers have sent meanwhile."""
-    requests: list[tuple[str, list[Any]]] = []
     for feed in FEEDS:
         timestamp, prices = market.due(feed, bar)
-        for sender, (to, data) in report_prices(stage, prices, timestamp, (feed.rank,)):
-            sent = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(200_000)}
-            requests.append(("eth_sendTransaction", [sent]))
-    stage.node.batch(requests)
+        stage.post(report_prices(stage, prices, timestamp, (feed.rank,)), gas=200_000)
     set_clock(stage.node, market.time(bar))
     stage.node.request("evm_mine")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ballast.chain import codec
 from ballast.chain.artifacts import checkout_root, load_artifacts
+from ballast.chain.contracts import load_abi
 from ballast.chain.ids import account_id, perp_of
 from ballast.chain.orders import Match, OrderDomain, SignedOrder, limit_order, settle_calldata
 from ballast.deployment.builder import Builder
@@ -25,9 +26,12 @@ DAY = 86_400
 ETHER = hex(1_000 * WAD)
 TRADES_A_SETTLEMENT = 8
 SENDS_A_BLOCK = 150
+MOST_GAS = 12_000_000
 MAKERS = 4
 MAKER_CASH = 60_000_000
 FUND_CASH = 1_000_000
+# Sender, and address and calldata.
+Transaction = tuple[str, tuple[str, bytes]]
 
 
 @dataclass
@@ -38,12 +42,13 @@ class Stage:
     record: DeploymentRecord
     book: Book
     traders: list[Trader] = field(default_factory=list)
+    nonces: dict[str, int] = field(default_factory=dict)
 
     def address(self, contract: str) -> str:
         return self.record.contracts[contract].address
 
     def abi(self, contract: str) -> codec.Abi:
-        return load_artifacts(checkout_root())[self.record.contracts[contract].artifact].abi
+        return load_abi(contract)
 
     def encode(self, contract: str, function: str, *arguments: Any) -> tuple[str, bytes]:
         """Address and calldata."""
@@ -55,22 +60,11 @@ class Stage:
         answer = self.node.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
         return codec.decode_result(self.abi(contract), function, len(arguments), bytes.fromhex(answer[2:]))
 
-    def send(
-        self,
-        transactions: Sequence[tuple[str, tuple[str, bytes]]],
-    ) -> None:
+    def send(self, transactions: Sequence[Transaction]) -> None:
         """Sends (sender, (to, data)) from impersonated accounts, many a block; every one must succeed."""
         for start in range(0, len(transactions), SENDS_A_BLOCK):
             part = transactions[start : start + SENDS_A_BLOCK]
-            hashes = self.node.batch(
-                [
-                    (
-                        "eth_sendTransaction",
-                        [{"from": who, "to": to, "data": "0x" + data.hex(), "gas": hex(12_000_000)}],
-                    )
-                    for who, (to, data) in part
-                ]
-            )
+            hashes = self.post(part)
             receipts: list[Any] = [None]
             while None in receipts:
                 self.node.request("evm_mine")
@@ -79,12 +73,22 @@ class Stage:
                 if int(receipt["status"], 16) != 1:
                     raise RuntimeError(f"a transaction from {who} to {to} failed: {self._reason(receipt)}")
 
+    def post(self, transactions: Sequence[Transaction], gas: int = MOST_GAS) -> list[Any]:
+        """Sends without waiting, each sender's in order. Returns the hashes."""
+        requests: list[tuple[str, list[Any]]] = []
+        for sender, (to, data) in transactions:
+            if sender not in self.nonces:
+                self.nonces[sender] = int(self.node.request("eth_getTransactionCount", sender, "pending"), 16)
+            sent = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(gas)}
+            # Anvil answers a batch's requests side by side: without a nonce two of one sender's would collide.
+            requests.append(("eth_sendTransaction", [{**sent, "nonce": hex(self.nonces[sender])}]))
+            self.nonces[sender] += 1
+        return self.node.batch(requests)
+
     def _reason(self, receipt: Any) -> str:
         sent = self.node.request("eth_getTransactionByHash", receipt["transactionHash"])
         try:
-            self.node.request(
-                "eth_call", {k: sent[k] for k in ("from", "to", "input")}, hex(int(receipt["blockNumber"], 16) - 1)
-            )
+            self.node.request("eth_call", {k: sent[k] for k in ("from", "to", "input")}, receipt["blockNumber"])
         except Exception as fault:
             return str(fault)
         return receipt["transactionHash"]
@@ -117,7 +121,7 @@ def set_clock(node: Anvil, timestamp: int) -> None:
 
 def report_prices(
     stage: Stage, prices: Mapping[str, float], timestamp: int, ranks: Sequence[int] = (0, 1)
-) -> list[tuple[str, tuple[str, bytes]]]:
+) -> list[Transaction]:
     """Transactions that make feeds report, by underlying symbol."""
     sender = stage.node.request("eth_accounts")[0]
     abi = load_artifacts(checkout_root())["MockAggregator"].abi
@@ -129,27 +133,41 @@ def report_prices(
     ]
 
 
-def fund(stage: Stage, owner: str, deposits: Mapping[str, float]) -> Iterator[tuple[str, tuple[str, bytes]]]:
-    """Mints, approves and deposits, in order."""
-    token_abi = load_artifacts(checkout_root())["MockToken"].abi
-    sender = stage.node.request("eth_accounts")[0]
-    for symbol, amount in deposits.items():
-        token, asset = stage.record.tokens[symbol], stage.record.assets[symbol]
-        units = int(amount * 10 ** decimals_of(stage, symbol))
-        yield sender, (token, codec.encode_call(token_abi, "mint", [owner, units]))
-        yield owner, (token, codec.encode_call(token_abi, "approve", [stage.address("Clearinghouse"), units]))
-        yield owner, stage.encode("Clearinghouse", "deposit", account_id(owner, 0), asset, units)
-
-
-def fund_insurance(stage: Stage, owner: str, amount: float) -> list[tuple[str, tuple[str, bytes]]]:
-    """Mints, approves and deposits into the insurance fund."""
-    token_abi = load_artifacts(checkout_root())["MockToken"].abi
-    token, units = stage.record.tokens["USDC"], int(amount * 10**6)
-    return [
-        (stage.node.request("eth_accounts")[0], (token, codec.encode_call(token_abi, "mint", [owner, units]))),
-        (owner, (token, codec.encode_call(token_abi, "approve", [stage.address("InsuranceFund"), units]))),
-        (owner, stage.encode("InsuranceFund", "deposit", units, owner)),
+def fund(stage: Stage, deposits: Sequence[tuple[str, Mapping[str, float]]]) -> None:
+    """Mints, approves and deposits for many owners: (owner, whole tokens by symbol)."""
+    wanted = [
+        (owner, symbol, units_of(stage, symbol, amount)) for owner, part in deposits for symbol, amount in part.items()
     ]
+    provide(stage, wanted, "Clearinghouse")
+    stage.send(
+        [
+            (owner, stage.encode("Clearinghouse", "deposit", account_id(owner), stage.record.assets[symbol], units))
+            for owner, symbol, units in wanted
+        ]
+    )
+
+
+def fund_insurance(stage: Stage, owner: str, amount: float) -> None:
+    """Mints, approves and deposits into the insurance fund."""
+    units = units_of(stage, "USDC", amount)
+    provide(stage, [(owner, "USDC", units)], "InsuranceFund")
+    stage.send([(owner, stage.encode("InsuranceFund", "deposit", units, owner))])
+
+
+def provide(stage: Stage, wanted: Sequence[tuple[str, str, int]], spender: str) -> None:
+    """Mints tokens to their owners, who approve the spender: (owner, symbol, units)."""
+    abi = load_artifacts(checkout_root())["MockToken"].abi
+    minter, tokens = stage.node.request("eth_accounts")[0], stage.record.tokens
+    # Transactions of different senders have no order within a block: one kind a round.
+    stage.send(
+        [(minter, (tokens[symbol], codec.encode_call(abi, "mint", [who, units]))) for who, symbol, units in wanted]
+    )
+    allowed = [(who, (tokens[symbol], [stage.address(spender), units])) for who, symbol, units in wanted]
+    stage.send([(who, (token, codec.encode_call(abi, "approve", arguments))) for who, (token, arguments) in allowed])
+
+
+def units_of(stage: Stage, symbol: str, amount: float) -> int:
+    return int(amount * 10 ** decimals_of(stage, symbol))
 
 
 def decimals_of(stage: Stage, symbol: str) -> int:
