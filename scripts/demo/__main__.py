@@ -148,6 +148,8 @@ def conclude(
     summary.write(out)
     pictures = draw(samples, findings.started_at, f"{crisis.title}, {crisis.name}: {accounts:,} accounts", out)
     print_summary(console, summary)
+    for check in findings.reconciliation.failures[:10]:
+        console.print(f"[red]{check.invariant}[/red] {check.subject}: {check.left} − {check.right} = {check.difference}")
     console.print(f"written: {out / 'summary.json'}, {', '.join(str(picture) for picture in pictures)}")
     return summary
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.keeper.decide import AccountHealth, AuctionState, IntentKind, Policy, Snapshot, intents
+from ballast.keeper.decide import PRICE_SLACK, AccountHealth, AuctionState, IntentKind, Policy, Snapshot, intents
 
 WAD = 10**18
 BIDDER, SICK, OTHER = 1 << 96, 2 << 96, 3 << 96
@@ -100,7 +100,7 @@ def test_bid__profitable__names_what_it_saw():
     assert (bid.kind, bid.auction_id, bid.position_nonce) == (IntentKind.BID, 4, 5)
     assert bid.fraction == WAD // 2
     assert bid.least_fraction == WAD // 10
-    assert bid.highest_price == 9 * WAD // 10
+    assert bid.highest_price == 9 * WAD // 10 + PRICE_SLACK
     # Half of 900 · 10 % discount, less half of 10,000 · 0.1 % hedging, less 0.5 of gas.
     assert bid.profit == 45 * WAD - 5 * WAD - WAD // 2
 

@@ -89,6 +89,8 @@ class Ledger:
         return entry.cash * index // entry.interest_index
 
     def _change_cash(self, account: int, change: int) -> None:
+        if change == 0:
+            return  # The contracts rewrite cash, and the index beside it, only where it changes.
         entry = self.accounts[account]
         entry.cash += change
         self._stamp(entry)

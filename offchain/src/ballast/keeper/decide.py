@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 WAD = 10**18
+# The discount only grows while a bid waits; this covers the contract's rounding of the price.
+PRICE_SLACK = WAD // 10**6
 
 
 class IntentKind(StrEnum):
@@ -179,7 +181,7 @@ def _bid(auction: AuctionState, health: AccountHealth, bidder: AccountHealth, po
         auction_id=auction.auction_id,
         fraction=fraction,
         least_fraction=least,
-        highest_price=WAD if auction.insolvent else WAD - auction.discount,
+        highest_price=WAD if auction.insolvent else WAD - auction.discount + PRICE_SLACK,
         position_nonce=health.position_nonce,
         profit=profit,
     )
