@@ -15,6 +15,7 @@ from rich.console import Console
 from ballast.chain.contracts import Deployment
 from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
 from scripts.anvil import AnvilError, anvil
+from scripts.demo.desk import Desk
 from scripts.demo.findings import Findings, find
 from scripts.demo.operators import Operator, start_operator
 from scripts.demo.population import key_of, populate
@@ -89,7 +90,8 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
         operators = hire(stage, out, Path(private), seed)
         try:
             with ReplayProgress(console, stage, market, len(bars)) as progress:
-                samples = replay(stage, market, operators, bars, max(1, len(bars) // SAMPLES), progress.update)
+                desk = Desk(stage, operators, seed)
+                samples = replay(stage, market, operators, desk, bars, max(1, len(bars) // SAMPLES), progress.update)
         finally:
             statuses = {operator.name: operator.stop() for operator in operators}
         if any(statuses.values()):
@@ -149,7 +151,9 @@ def conclude(
     pictures = draw(samples, findings.started_at, f"{crisis.title}, {crisis.name}: {accounts:,} accounts", out)
     print_summary(console, summary)
     for check in findings.reconciliation.failures[:10]:
-        console.print(f"[red]{check.invariant}[/red] {check.subject}: {check.left} − {check.right} = {check.difference}")
+        console.print(
+            f"[red]{check.invariant}[/red] {check.subject}: {check.left} − {check.right} = {check.difference}"
+        )
     console.print(f"written: {out / 'summary.json'}, {', '.join(str(picture) for picture in pictures)}")
     return summary
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ballast.chain.ids import account_id
 from ballast.risk.history import Crisis
+from scripts.demo.desk import Desk
 from scripts.demo.operators import Operator
 from scripts.demo.report import Sample
 from scripts.demo.stage import Stage, report_prices, set_clock
@@ -17,6 +18,8 @@ from scripts.demo.stage import Stage, report_prices, set_clock
 WAD = 10**18
 HEALTH_PAGE = 100
 PATIENCE = 5.0
+# Blocks between two turns of the operators' desks.
+DESK_TURN = 3
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def replay(
     stage: Stage,
     market: Market,
     operators: Sequence[Operator],
+    desk: Desk,
     bars: Sequence[int],
     sample_every: int,
     each: Callable[[int, Sample | None], None],
@@ -85,6 +89,8 @@ def replay(
     for count, bar in enumerate(bars):
         mine_bar(stage, market, bar)
         await_operators(operators, stage.node.request("eth_blockNumber"))
+        if count % DESK_TURN == 0:
+            desk.work(market.time(bar))
         sample = take_sample(stage, market, bar) if count % sample_every == 0 or count == len(bars) - 1 else None
         if sample is not None:
             samples.append(sample)

@@ -28,8 +28,8 @@ class AccountHealth:
     """One account as the lens reports it at the snapshot's block.
 
     Attributes:
-        gross: Σ absolute value of positions and collateral, what a hedge of the whole account trades.
-        positions: Number of positions; collaterals: number of collateral assets.
+        gross: Σ absolute value of positions when last read, about what a hedge of the whole account trades.
+        instruments: Registry indices of its positions; assets: ids of its collaterals.
     """
 
     account: int
@@ -100,7 +100,7 @@ class Policy:
     transaction_cost: int = WAD // 2
     hedge_cost: int = WAD // 1000
     capital_used: int = 9 * WAD // 10
-    poke_every: int = 120
+    poke_every: int = 240
     related: frozenset[int] = frozenset()
 
 

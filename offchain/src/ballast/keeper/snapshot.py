@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ballast.chain.contracts import System, ViewCall
+from ballast.chain.contracts import System
 from ballast.errors import ChainError
 from ballast.keeper.decide import AccountHealth, AuctionState, Policy, Snapshot
 from ballast.keeper.mirror import Mirror
 from ballast.store import BlockRef
 
-WAD = 10**18
+# Accounts in one call: each costs what its margin check costs, and nodes bound the gas of a call.
+PAGE = 50
 
 
 def take_snapshot(system: System, block: BlockRef, suspects: set[int], mirror: Mirror, policy: Policy) -> Snapshot:
@@ -21,35 +22,36 @@ def take_snapshot(system: System, block: BlockRef, suspects: set[int], mirror: M
     in_liquidation = {account for account, view in mirror.accounts.items() if view.inLiquidation}
     own = {policy.bidder} if policy.bidder is not None else set()
     accounts = sorted(suspects | in_liquidation | own)
-    calls: list[ViewCall] = []
-    for account in accounts:
-        calls += [
-            ("Clearinghouse", "marginOf", [account]),
-            ("Clearinghouse", "accountOf", [account]),
-            ("Clearinghouse", "portfolioOf", [account]),
-        ]
-    answers = system.read_many(calls, block)
-    health, unknown = {}, set()
-    for position, account in enumerate(accounts):
-        parts = answers[3 * position : 3 * position + 3]
-        if any(isinstance(part, ChainError) for part in parts):
-            unknown.add(account)
-        else:
-            health[account] = _health(account, *parts)
-    auctions = _auctions(system, block, sorted(a for a, h in health.items() if h.in_liquidation))
-    return Snapshot(block.number, system.connection.timestamp(block), health, auctions, frozenset(unknown))
+    missing = [account for account in accounts if account not in mirror.accounts]
+    mirror.touch(missing)
+    mirror.refresh(system, block)
+    health = {}
+    for entry in _healths(system, block, accounts):
+        view = mirror.accounts.get(entry.account)
+        if entry.known and view is not None and entry.account not in mirror.unknown:
+            health[entry.account] = _health(entry, view)
+    auctions = _auctions(system, block, sorted(account for account, one in health.items() if one.in_liquidation))
+    unknown = frozenset(accounts) - health.keys()
+    return Snapshot(block.number, system.connection.timestamp(block), health, auctions, unknown)
 
 
-def _health(account: int, margin: Any, view: Any, portfolio: Any) -> AccountHealth:
-    gross = sum(abs(leg.size) * leg.mark // WAD for leg in portfolio.positions)
+def _healths(system: System, block: BlockRef, accounts: list[int]) -> list[Any]:
+    """`AccountHealth` of each account. A page that cannot be read at all is left out: its accounts are unknown."""
+    pages = [accounts[start : start + PAGE] for start in range(0, len(accounts), PAGE)]
+    answers = system.read_many([("Lens", "healthOf", [page]) for page in pages], block)
+    return [entry for answer in answers if not isinstance(answer, ChainError) for entry in answer]
+
+
+def _health(entry: Any, view: Any) -> AccountHealth:
+    margin = entry.margin
     return AccountHealth(
-        account=account,
+        account=entry.account,
         equity=margin.equity,
         halt_bonus=margin.haltBonus,
         maintenance=margin.maintenanceMargin,
         initial=margin.initialMargin,
         fixed=margin.fixedCharge,
-        gross=gross,
+        gross=sum(abs(leg.value - leg.quote) for leg in view.positions),
         instruments=frozenset(leg.index for leg in view.positions),
         assets=frozenset(leg.asset for leg in view.collaterals),
         position_nonce=view.positionNonce,

@@ -1,0 +1,70 @@
+"""`./dev bench`: measure, compare with what is committed, or write it anew."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ballast.chain.artifacts import checkout_root
+from scripts.bench.gas import Figure, measure_gas
+
+COMMITTED = Path("benchmarks") / "gas.json"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure what acts cost."""
+
+
+@main.command()
+@click.option("--write", is_flag=True, help="Write the figures to benchmarks/gas.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def gas(write: bool, as_json: bool) -> None:
+    """Gas of acts and margin checks, each in a transaction of its own on a fresh Anvil: nothing is warm beforehand.
+
+    Deterministic. Exit status 1 if a figure has grown beyond what is committed.
+    """
+    figures = measure_gas()
+    file = checkout_root() / COMMITTED
+    committed = json.loads(file.read_text())["figures"] if file.is_file() else {}
+    if write:
+        file.write_text(json.dumps(document(figures), indent=2) + "\n")
+    if as_json:
+        click.echo(json.dumps(document(figures), indent=2))
+    else:
+        print_table(figures, committed)
+    grown = [figure.name for figure in figures if figure.gas > committed.get(figure.name, {}).get("gas", figure.gas)]
+    sys.exit(1 if grown and not write else 0)
+
+
+def document(figures: list[Figure]) -> dict[str, object]:
+    """What `benchmarks/gas.json` holds."""
+    return {
+        "how": "Anvil, hardfork cancun; each figure one transaction of its own, nothing warm; margin checks and their "
+        "oracle part without the 21,000 and the calldata of the transaction",
+        "figures": {figure.name: figure.as_dict() for figure in figures},
+    }
+
+
+def print_table(figures: list[Figure], committed: dict[str, dict[str, int]]) -> None:
+    table = Table("figure", "gas", "target", "of target", "since commit", "beside it", title="Gas")
+    for figure in figures:
+        before = committed.get(figure.name, {}).get("gas")
+        table.add_row(
+            figure.name,
+            f"{figure.gas:,}",
+            f"{figure.target:,}" if figure.target else "",
+            f"{figure.gas / figure.target:.0%}" if figure.target else "",
+            f"{figure.gas - before:+,}" if before is not None else "new",
+            figure.rival,
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

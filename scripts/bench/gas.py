@@ -1,0 +1,220 @@
+"""Gas by act and by portfolio, measured on Anvil with the system that is deployed everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_utils import keccak
+
+from ballast.chain.artifacts import checkout_root, load_artifacts
+from ballast.chain.codec import encode_call
+from ballast.chain.ids import account_id, perp_of
+from ballast.chain.orders import Match, OrderDomain, limit_order, settlement
+from ballast.deployment import Builder, load_network
+from ballast.deployment.config import Aggregator, Network, Perp, Source
+from ballast.deployment.contract import Contract
+from ballast.deployment.rpc import RpcBackend
+from scripts.anvil import Anvil, anvil
+
+WAD = 10**18
+DAY = 86_400
+GENESIS = 1_700_000_000
+ALL = ("ETH", "BTC", "LINK", "USDT")
+TOKENS = {"ETH": "WETH", "BTC": "WBTC", "LINK": "LINK", "USDT": "USDT"}
+DECIMALS = {"USDC": 6, "WETH": 18, "WBTC": 8, "LINK": 18, "USDT": 6}
+SIZES = {"ETH": 10.0, "BTC": 0.5, "LINK": 1_000.0, "USDT": 20_000.0}
+COLLATERAL = {"WETH": 2.0, "WBTC": 0.2, "LINK": 300.0, "USDT": 5_000.0}
+PRICES = {"USDC": 1.0, "ETH": 2_500.0, "BTC": 40_000.0, "LINK": 25.0, "USDT": 1.0}
+TRANSACTION = 21_000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement. `target` is what it is meant to stay under; `rival` what others need for the like."""
+
+    name: str
+    gas: int
+    target: int = 0
+    rival: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"gas": self.gas, "target": self.target or None, "rival": self.rival or None}
+
+
+def measure_gas() -> list[Figure]:
+    """All figures, in the order in which they are reported."""
+    with anvil("--timestamp", str(GENESIS), "--gas-limit", "60000000") as node:
+        bench = Bench(node)
+        return [
+            *bench.margin_checks(
+                "1perp_1collateral", ("ETH",), 80_000, "Derive, perps on one underlying: 115–135k warm"
+            ),
+            *bench.margin_checks("4perps_4collaterals", ALL, 170_000, "Euler EVK, 5 collaterals: 210k"),
+            bench.settle_pair(),
+            *bench.deposits(),
+            *bench.liquidation(),
+        ]
+
+
+class Bench:
+    """A deployed system with a fourth underlying that has a perpetual too, and users made on demand."""
+
+    def __init__(self, node: Anvil) -> None:
+        self.node = node
+        network, book = load_network(checkout_root() / "config" / "networks" / "local.yaml")
+        builder = Builder(four_perps(network), book, RpcBackend.connect(node.url))
+        self.record, self.contracts = builder.deploy(), builder.contracts
+        self.nonce = 0
+        self.move_time(DAY)
+        self.report()
+
+    def move_time(self, seconds: int) -> None:
+        self.node.request("evm_increaseTime", seconds)
+        self.node.request("evm_mine")
+
+    def now(self) -> int:
+        return int(self.node.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def report(self, **changes: float) -> None:
+        """Every feed reports, and the hub caches the second sources."""
+        abi, sender = load_artifacts(checkout_root())["MockAggregator"].abi, self.node.request("eth_accounts")[0]
+        for symbol, feeds in self.record.feeds.items():
+            answer = round(PRICES[symbol] * changes.get(symbol, 1.0) * 10**8)
+            for feed in feeds:
+                data = "0x" + encode_call(abi, "report", [answer, self.now()]).hex()
+                self.node.request("eth_sendTransaction", {"from": sender, "to": feed, "data": data})
+            if len(feeds) > 1:
+                self.contracts["OracleHub"].transact("poke", self.record.underlyings[symbol])
+
+    def user(self, role: str, deposits: Mapping[str, float]) -> LocalAccount:
+        """Somebody with a key, gas and deposits."""
+        key: LocalAccount = Account.from_key(keccak(text=f"bench {role}"))
+        self.node.request("anvil_impersonateAccount", key.address)
+        self.node.request("anvil_setBalance", key.address, hex(10**21))
+        for symbol, amount in deposits.items():
+            self.deposit(key, symbol, amount)
+        return key
+
+    def token(self, symbol: str) -> Contract:
+        hub = self.contracts["Clearinghouse"]
+        abi = load_artifacts(checkout_root())["MockToken"].abi
+        return Contract(hub.backend, "MockToken", self.record.tokens[symbol], abi, hub.errors)
+
+    def deposit(self, owner: LocalAccount, symbol: str, amount: float) -> int:
+        """Gas of the deposit alone."""
+        units = round(amount * 10 ** DECIMALS[symbol])
+        token = self.token(symbol)
+        token.transact("mint", owner.address, units)
+        token.transact("approve", self.contracts["Clearinghouse"], units, sender=owner.address)
+        asset = self.record.assets[symbol]
+        return self.act("Clearinghouse", "deposit", account_id(owner.address), asset, units, sender=owner)
+
+    def act(self, contract: str, function: str, *arguments: Any, sender: LocalAccount) -> int:
+        return self.contracts[contract].transact(function, *arguments, sender=sender.address).gas_used
+
+    def trade(self, taker: LocalAccount, maker: LocalAccount, sizes: Mapping[str, float]) -> int:
+        """Gas of a settlement of one pair of orders a size."""
+        domain = OrderDomain(self.record.chain_id, self.record.contracts["Exchange"].address)
+        orders, matches = [], []
+        for symbol, size in sizes.items():
+            self.nonce += 1
+            wad, limit = round(size * 10**9) * 10**9, round(PRICES[symbol] * 10**9) * 10**9
+            for key, signed_size in ((taker, wad), (maker, -wad)):
+                instrument, expiry = perp_of(self.record.underlyings[symbol]), self.now() + DAY
+                order = limit_order(key.address, instrument, signed_size, limit, expiry, self.nonce)
+                orders.append(domain.sign(order, key))
+            matches.append(Match(len(orders) - 2, len(orders) - 1, abs(wad)))
+        return self.act("Exchange", "settle", *settlement(orders, matches), sender=maker)
+
+    def cold_view(self, contract: str, function: str, *arguments: Any) -> int:
+        """Gas of a view called as a transaction of its own, less what any transaction pays for being one."""
+        target = self.contracts[contract]
+        data = target.encode(function, *arguments)
+        sender = self.node.request("eth_accounts")[0]
+        request = {"from": sender, "to": target.address, "data": "0x" + data.hex(), "gas": hex(16_000_000)}
+        receipt = self.node.request("eth_getTransactionReceipt", self.node.request("eth_sendTransaction", request))
+        calldata = sum(16 if byte else 4 for byte in data)
+        return int(receipt["gasUsed"], 16) - TRANSACTION - calldata
+
+    # Figures -----------------------------------------------------------------------------------------------------
+
+    def margin_checks(self, name: str, symbols: Sequence[str], target: int, rival: str) -> list[Figure]:
+        """The whole check, and what of it is the oracle."""
+        maker = self.user(f"maker {name}", {"USDC": 5_000_000})
+        deposits = {"USDC": 50_000.0, **{TOKENS[symbol]: COLLATERAL[TOKENS[symbol]] for symbol in symbols}}
+        owner = self.user(f"owner {name}", deposits)
+        self.trade(owner, maker, {symbol: SIZES[symbol] for symbol in symbols})
+        underlyings = sum(1 << self.record.underlyings[symbol] for symbol in symbols)
+        whole = self.cold_view("Clearinghouse", "marginOf", account_id(owner.address))
+        oracle = self.cold_view("OracleHub", "quotesOf", underlyings)
+        return [
+            Figure(f"margin_check.{name}", whole - oracle, target, rival),
+            Figure(f"margin_check.{name}.oracle", oracle),
+            Figure(f"margin_check.{name}.with_oracle", whole),
+        ]
+
+    def settle_pair(self) -> Figure:
+        """Two signed orders between accounts that hold the perpetual and USDC already, both margin checks."""
+        taker, maker = (self.user(f"pair {side}", {"USDC": 500_000}) for side in ("taker", "maker"))
+        self.trade(taker, maker, {"ETH": 5.0})
+        self.move_time(60)
+        self.report()
+        gas = self.trade(taker, maker, {"ETH": 1.0})
+        return Figure("settle_pair", gas, 350_000, "Derive: 649k (standard), 1.11M (PMRM 2), without its matching")
+
+    def deposits(self) -> list[Figure]:
+        owner = self.user("depositor", {})
+        first = self.deposit(owner, "USDC", 1_000)
+        self.move_time(60)
+        repeat = self.deposit(owner, "USDC", 1_000)
+        return [
+            Figure("deposit_first", first, 120_000, "Derive: 135–140k"),
+            Figure("deposit_repeat", repeat, 85_000, "Morpho Blue supply: 81k"),
+        ]
+
+    def liquidation(self) -> list[Figure]:
+        """An account of four perps and four collaterals falls below maintenance margin and is taken in one bid."""
+        maker, bidder = self.user("crash maker", {"USDC": 5_000_000}), self.user("bidder", {"USDC": 2_000_000})
+        owner = self.user("crash owner", {"USDC": 1_000, **COLLATERAL})
+        self.trade(owner, maker, {symbol: 1.3 * SIZES[symbol] for symbol in ALL})
+        self.move_time(3_600)
+        for step in (0.95, 0.9, 0.86, 0.82, 0.78, 0.74, 0.7):
+            self.report(ETH=step, BTC=step, LINK=step)
+            self.contracts["OracleHub"].transact("refresh", sum(1 << self.record.underlyings[name] for name in ALL))
+            if self._margin(owner).equity < self._margin(owner).maintenanceMargin * 97 // 100:
+                break
+        account = account_id(owner.address)
+        start = self.act("Auctions", "start", account, account_id(bidder.address), sender=bidder)
+        auction = self.contracts["Auctions"].call("auctionOf", account)
+        nonce = self.contracts["Clearinghouse"].call("accountOf", account).positionNonce
+        terms = (account, account_id(bidder.address), auction.id, nonce, WAD, auction.minFraction, WAD)
+        bid = self.act("Auctions", "bid", terms, sender=bidder)
+        return [
+            Figure("start_4perps", start, 0, "Derive PMRM 2.1, 8 options: 1.5M"),
+            Figure("bid_4perps", bid, 700_000, "Derive, 1 / 8 options: 0.6–0.7M / 2.2–2.4M"),
+        ]
+
+    def _margin(self, owner: LocalAccount) -> Any:
+        return self.contracts["Clearinghouse"].call("marginOf", account_id(owner.address))
+
+
+def four_perps(network: Network) -> Network:
+    """The local network with USDT as a fourth underlying: collateral with six decimals, and a perpetual."""
+    if "USDT" in network.underlyings:
+        return network
+    link, tokens = network.underlyings["LINK"], network.collaterals
+    dollar = Source(chainlink=Aggregator(price="1"))
+    perp = Perp.model_construct(size_step=WAD, open_interest_cap=10**7 * WAD)
+    trading = link.trading.model_copy(update={"open_interest_cap": 10**8 * WAD}) if link.trading else None
+    usdt = link.model_copy(update={"id": 4, "first": dollar, "second": dollar, "perp": perp, "trading": trading})
+    collateral = tokens["LINK"].model_copy(update={"underlying": "USDT", "decimals": 6})
+    return network.model_copy(
+        update={
+            "underlyings": {**network.underlyings, "USDT": usdt},
+            "collaterals": {**tokens, "USDT": collateral},
+        }
+    )
