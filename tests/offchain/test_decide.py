@@ -149,12 +149,24 @@ def test_bid__insolvent_auction__counts_the_premium():
     assert bid.profit == 250 * WAD - 10 * WAD - WAD // 2
 
 
-def test_bids__two_auctions__one_bid_the_better():
+def test_bids__several_auctions__best_first():
     better = replace(AUCTION, account=OTHER, price=720 * WAD)
     sick = [health(account, in_liquidation=True) for account in (SICK, OTHER)]
-    found = intents(snapshot(RICH, *sick, auctions=[AUCTION, better]), POLICY)
+    seen = snapshot(RICH, *sick, auctions=[AUCTION, better])
 
-    assert kinds(found) == [(IntentKind.BID, OTHER)]
+    assert kinds(intents(seen, POLICY)) == [(IntentKind.BID, OTHER), (IntentKind.BID, SICK)]
+    assert kinds(intents(seen, replace(POLICY, bids_at_once=1))) == [(IntentKind.BID, OTHER)]
+
+
+def test_bids__several_auctions__never_beyond_the_capital_together():
+    poor = replace(RICH, equity=900 * WAD, new_risk_equity=900 * WAD)
+    sick = [health(account, in_liquidation=True) for account in (SICK, OTHER)]
+    auctions = [replace(AUCTION, account=account, max_fraction=WAD) for account in (SICK, OTHER)]
+    found = intents(snapshot(poor, *sick, auctions=auctions), replace(POLICY, least_profit=0))
+    needed = (1_250 - 20 - 90) * WAD
+
+    assert len(found) == 1
+    assert sum(bid.fraction for bid in found) * needed // WAD <= 900 * WAD
 
 
 def test_poke__clock_would_stop__kept_running():

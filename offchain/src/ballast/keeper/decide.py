@@ -8,7 +8,7 @@ Amounts are wad of the value unit, fractions and rates wad, unless said.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 WAD = 10**18
@@ -90,7 +90,8 @@ class Policy:
         least_profit: Of a bid, after costs.
         transaction_cost: Of one bid, in the value unit.
         hedge_cost: Cost of hedging, wad of the gross value taken on.
-        capital_used: Part of the free equity that one bid may use, wad.
+        capital_used: Part of the free equity that bids may use, wad.
+        bids_at_once: Most bids on one block.
         poke_every: Seconds after which an auction's clock is kept alive.
         related: Owners whose accounts this operator may not bid on.
     """
@@ -100,6 +101,7 @@ class Policy:
     transaction_cost: int = WAD // 2
     hedge_cost: int = WAD // 1000
     capital_used: int = 9 * WAD // 10
+    bids_at_once: int = 5
     poke_every: int = 240
     related: frozenset[int] = frozenset()
 
@@ -153,20 +155,43 @@ def _write_offs(snapshot: Snapshot) -> list[Intent]:
 
 
 def _bids(snapshot: Snapshot, policy: Policy) -> list[Intent]:
+    """The most profitable bids that the bidder can carry together, best first."""
     if policy.bidder is None or (bidder := snapshot.accounts.get(policy.bidder)) is None:
         return []
-    bids = []
-    for auction in snapshot.auctions.values():
-        health = snapshot.accounts.get(auction.account)
-        related = auction.account >> 96 in policy.related or auction.account >> 96 == policy.bidder >> 96
-        if health is not None and not related and (bid := _bid(auction, health, bidder, policy)) is not None:
-            bids.append(bid)
-    # One bid a block from one account: the next is sized against what the first left.
-    return sorted(bids, key=lambda intent: -intent.profit)[:1]
+    accepted: list[Intent] = []
+    open_auctions = [auction for auction in snapshot.auctions.values() if not _related(auction, policy)]
+    while open_auctions and len(accepted) < policy.bids_at_once:
+        sized = [
+            (_bid(auction, snapshot.accounts.get(auction.account), bidder, policy), auction)
+            for auction in open_auctions
+        ]
+        best, auction = max(sized, key=lambda pair: pair[0].profit if pair[0] else -1)
+        if best is None:
+            break
+        accepted.append(best)
+        open_auctions.remove(auction)
+        bidder = _after(bidder, best, snapshot.accounts[best.account], auction)
+    return accepted
 
 
-def _bid(auction: AuctionState, health: AccountHealth, bidder: AccountHealth, policy: Policy) -> Intent | None:
-    if not _fits(health, bidder):
+def _related(auction: AuctionState, policy: Policy) -> bool:
+    own = policy.bidder >> 96 if policy.bidder is not None else 0
+    return auction.account >> 96 in policy.related | {own}
+
+
+def _after(bidder: AccountHealth, bid: Intent, health: AccountHealth, auction: AuctionState) -> AccountHealth:
+    """The bidder as it will be at the worst once the bid is mined."""
+    needed = max(0, health.initial - health.fixed - _gain_whole(auction, health))
+    return replace(
+        bidder,
+        new_risk_equity=bidder.new_risk_equity - needed * bid.fraction // WAD,
+        instruments=bidder.instruments | health.instruments,
+        assets=bidder.assets | health.assets,
+    )
+
+
+def _bid(auction: AuctionState, health: AccountHealth | None, bidder: AccountHealth, policy: Policy) -> Intent | None:
+    if health is None or not _fits(health, bidder):
         return None
     gain = _gain_whole(auction, health)
     fraction = min(auction.max_fraction, _affordable(gain, health, bidder, policy))
