@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ballast.chain.contracts import System
 from ballast.chain.views import AccountReport, report_account
-from ballast.cli.common import account_label, chain_options, console, json_option, money, print_json, reported
+from ballast.cli.common import account_label, chain_options, console, json_option, money, print_json
 from ballast.errors import ConfigurationError
 
 
@@ -46,7 +46,6 @@ def account() -> None:
 @click.argument("account_id", metavar="ACCOUNT", type=AccountParameter())
 @chain_options
 @json_option
-@reported
 def show(account_id: int, system: System, as_json: bool) -> None:
     """Holdings, health, requirement and its reasons.
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ballast.chain.contracts import System
 from ballast.chain.logs import EventReader
-from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json, reported
+from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json
 from ballast.keeper.decide import Policy
 from ballast.keeper.mirror import Mirror, accounts_of
 from ballast.keeper.snapshot import take_snapshot
@@ -18,7 +18,6 @@ from ballast.keeper.snapshot import take_snapshot
 @click.command()
 @chain_options
 @json_option
-@reported
 def auctions(system: System, as_json: bool) -> None:
     """Live auctions: equity, discount or premium, and the largest fraction a bid may take."""
     block = system.connection.head()

@@ -29,26 +29,6 @@ def json_option(command: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
-def chain_options(command: _F) -> _F:
-    """Adds `--rpc-url` and `--deployment`; the command receives a connected `system`."""
-
-    @click.option("--rpc-url", envvar="BALLAST_RPC_URL", show_envvar=True, help="JSON-RPC endpoint of the node.")
-    @click.option(
-        "--deployment", envvar="BALLAST_DEPLOYMENT", show_envvar=True, type=click.Path(), help="Deployment file."
-    )
-    @wraps(command)
-    def connected(*args: Any, rpc_url: str | None, deployment: str | None, **kwargs: Any) -> Any:
-        return command(*args, system=connect(rpc_url, deployment), **kwargs)
-
-    return connected  # type: ignore[return-value]
-
-
-def connect(rpc_url: str | None, deployment: str | None) -> System:
-    settings = Settings()
-    connection = Connection(rpc_url or settings.rpc_url)
-    return System(connection, Deployment.load(deployment or settings.deployment))
-
-
 def reported(command: _F) -> _F:
     """Turns Ballast's own errors into one line on stderr and exit status 3."""
 
@@ -61,6 +41,27 @@ def reported(command: _F) -> _F:
             sys.exit(EXIT_CANNOT_RUN)
 
     return guarded  # type: ignore[return-value]
+
+
+def chain_options(command: _F) -> _F:
+    """Adds `--rpc-url` and `--deployment`; the command receives a connected `system`."""
+
+    @click.option("--rpc-url", envvar="BALLAST_RPC_URL", show_envvar=True, help="JSON-RPC endpoint of the node.")
+    @click.option(
+        "--deployment", envvar="BALLAST_DEPLOYMENT", show_envvar=True, type=click.Path(), help="Deployment file."
+    )
+    @reported
+    @wraps(command)
+    def connected(*args: Any, rpc_url: str | None, deployment: str | None, **kwargs: Any) -> Any:
+        return command(*args, system=connect(rpc_url, deployment), **kwargs)
+
+    return connected  # type: ignore[return-value]
+
+
+def connect(rpc_url: str | None, deployment: str | None) -> System:
+    settings = Settings()
+    connection = Connection(rpc_url or settings.rpc_url)
+    return System(connection, Deployment.load(deployment or settings.deployment))
 
 
 def print_json(data: Any) -> None:

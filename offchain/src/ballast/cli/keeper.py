@@ -66,7 +66,6 @@ def keeper() -> None:
 @click.option("--once", is_flag=True, help="Handle the newest block and stop.")
 @chain_options
 @json_option
-@reported
 def run(system: System, database: Path | None, once: bool, as_json: bool, **options: Any) -> None:
     """Watch every account; start auctions, bid, keep clocks running, publish prices.
 

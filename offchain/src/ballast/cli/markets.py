@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ballast.chain.contracts import System
 from ballast.chain.views import ORACLE_STATES, WAD, instrument_label
-from ballast.cli.common import chain_options, console, json_option, money, print_json, reported
+from ballast.cli.common import chain_options, console, json_option, money, print_json
 from ballast.errors import ChainError
 from ballast.store import BlockRef
 
@@ -19,7 +19,6 @@ BILLION = 10**9
 @click.command()
 @chain_options
 @json_option
-@reported
 def markets(system: System, as_json: bool) -> None:
     """Mark, index, oracle state, basis, funding and open interest of every instrument."""
     block = system.connection.head()

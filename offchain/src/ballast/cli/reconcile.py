@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ballast.chain.contracts import System
-from ballast.cli.common import EXIT_CHECK_FAILED, chain_options, console, json_option, print_json, reported
+from ballast.cli.common import EXIT_CHECK_FAILED, chain_options, console, json_option, print_json
 from ballast.reconcile import Reconciliation
 from ballast.reconcile import reconcile as run
 
@@ -19,7 +19,6 @@ from ballast.reconcile import reconcile as run
 @click.option("--block", type=int, help="Block number to reconcile at; default the newest.")
 @chain_options
 @json_option
-@reported
 def reconcile(system: System, block: int | None, as_json: bool) -> None:
     """Rebuild every balance from events; compare with storage, token balances and invariants I1–I4.
 

@@ -14,7 +14,7 @@ from ballast.chain.contracts import System
 from ballast.chain.ids import perp_of
 from ballast.chain.views import underlyings_of
 from ballast.cli.account import AccountParameter
-from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json, reported
+from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json
 from ballast.errors import BallastError, ConfigurationError
 from ballast.risk.book import Book
 from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote
@@ -40,7 +40,6 @@ class TwinDisagrees(BallastError):
 )
 @chain_options
 @json_option
-@reported
 def whatif(account_id: int, legs: tuple[str, ...], shocks: tuple[str, ...], system: System, as_json: bool) -> None:
     """Add legs at their marks, move prices, and see equity, margins and health before and after.
 

@@ -1,0 +1,69 @@
+"""A real Anvil with the whole system, its users, and the off-chain package beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from eth_account.signers.local import LocalAccount
+
+from ballast.chain.connection import Connection
+from ballast.chain.contracts import Deployment, System
+from ballast.chain.ids import account_id
+from scripts.anvil import Anvil, anvil
+from scripts.bench.gas import ALL, COLLATERAL, GENESIS, SIZES, Bench
+
+
+@dataclass
+class Stage:
+    """A chain with a system on it: a stretched account, its counterparty, and a bidder with capital."""
+
+    node: Anvil
+    bench: Bench
+    deployment_file: Path
+    stretched: LocalAccount
+    bidder: LocalAccount
+
+    @property
+    def account(self) -> int:
+        return account_id(self.stretched.address)
+
+    @property
+    def bidder_account(self) -> int:
+        return account_id(self.bidder.address)
+
+    def system(self) -> System:
+        return System(Connection(self.node.url, attempts=2), Deployment.load(self.deployment_file))
+
+    def crash(self, factor: float = 0.86) -> None:
+        """Prices fall in steps that the oracle believes."""
+        self.bench.move_time(3_600)
+        underlyings = sum(1 << self.bench.record.underlyings[name] for name in ALL)
+        for step in (0.95, 0.9, factor):
+            self.bench.report(ETH=step, BTC=step, LINK=step)
+            self.bench.contracts["OracleHub"].transact("refresh", underlyings)
+            self.bench.move_time(12)
+
+
+@pytest.fixture(scope="session")
+def built_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with anvil("--timestamp", str(GENESIS), "--gas-limit", "60000000") as node:
+        bench = Bench(node)
+        file = tmp_path_factory.mktemp("stage") / "deployment.json"
+        bench.record.write(file)
+        maker, bidder = bench.user("maker", {"USDC": 5_000_000}), bench.user("bidder", {"USDC": 500_000})
+        stretched = bench.user("stretched", {"USDC": 1_000, **COLLATERAL})
+        bench.trade(stretched, maker, {symbol: 1.3 * SIZES[symbol] for symbol in ALL})
+        yield Stage(node, bench, file, stretched, bidder)
+
+
+@pytest.fixture
+def stage(built_stage: Stage) -> Iterator[Stage]:
+    """The stage, as it was built, for each test."""
+    snapshot = built_stage.node.request("evm_snapshot")
+    nonce = built_stage.bench.nonce
+    yield built_stage
+    built_stage.node.request("evm_revert", snapshot)
+    built_stage.bench.nonce = nonce
