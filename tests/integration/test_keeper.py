@@ -1,7 +1,5 @@
 """A keeper on a real chain: from breach to bid, over restarts, outages and faults."""
 
-from dataclasses import replace
-
 import pytest
 
 from ballast.chain.lane import LaneSettings, TransactionLane
@@ -121,15 +119,17 @@ def test_step__watch_only__sees_and_sends_nothing(stage, database):
     assert auction_of(stage).id == 0
 
 
-def test_step__simulation_refused__tried_again_on_the_next_block(stage, database):
+def test_step__another_keeper_was_first__refused_without_cost_and_decided_anew(stage, database):
     keeper = keeper_on(stage, database)
-    keeper.policy = replace(keeper.policy, bidder=stage.account)
     stage.crash()
-    step(keeper)
-    keeper.policy = replace(keeper.policy, bidder=stage.bidder_account)
-    step(keeper)
+    seen = keeper.system.connection.head()
+    stage.bench.contracts["Auctions"].transact("start", stage.account, 0, sender=stage.stretched.address)
+    keeper.step(seen)
+    assert keeper.store.actions()[0][1:4:2] == ("start", "refused")
+    assert keeper.store.pending_transactions(stage.bidder.address) == []
 
-    assert auction_of(stage).id != 0
+    step(keeper)
+    assert len(positions_of(stage, stage.bidder_account)) == 4
 
 
 def test_scanner__finds_whom_the_chain_calls_liquidatable(stage, database):
