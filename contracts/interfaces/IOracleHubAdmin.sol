@@ -79,6 +79,8 @@ interface IOracleHubAdmin {
     error LimitOutOfBounds(bytes32 limit, uint256 value, uint256 least, uint256 most);
     error SourceNotUsable(uint8 underlying, address source);
     error SourcesDisagree(uint8 underlying, uint256 first, uint256 second);
+    /// @dev A lone source may be connected no further from the last good price than `standBps`.
+    error SourceTooFar(uint8 underlying, uint256 index, uint256 lastGood);
     error NoSecondSource(uint8 underlying);
     error NotHaltedLongEnough(uint8 underlying, uint256 servedFrom);
     error NoFallbackSource();
@@ -93,7 +95,7 @@ interface IOracleHubAdmin {
     /// @notice Lists an underlying or changes its sources. Restricted.
     /// @dev Both must have a fresh report now, and agree; the first's price becomes the last good price. A change marks
     ///      the underlying `Wide` for an hour.
-    /// @param second 0 for none: the underlying then has no cross-check.
+    /// @param second 0 for none: the underlying then has no cross-check, and the first's price must be believable.
     function setSources(uint8 underlying, address first, address second) external;
 
     /// @notice Sets for how many seconds a read of the settlement token's price serves, 0 to 300; the block of the read

@@ -186,7 +186,14 @@ contract OracleHub is IOracleHub, IOracleHubAdmin, OracleReader, AccessManaged {
 
     /// @inheritdoc IOracleHubAdmin
     function setSources(uint8 underlying, address first, address second) external restricted {
+        OracleEntry storage entry = _entries[underlying];
+        uint256 lastGood = entry.observation.index;
         _adopt(underlying, first, second);
+        uint256 index = entry.observation.index;
+        bool isUnchecked = second == address(0) && lastGood != 0;
+        if (isUnchecked && OracleMath.differs(index, lastGood, entry.standing.standBps)) {
+            revert SourceTooFar(underlying, index, lastGood);
+        }
     }
 
     /// @inheritdoc IOracleHubAdmin

@@ -195,6 +195,8 @@ def test_attack_wrong_decimals__at_connection__refused(bench: OracleBench) -> No
     bench.say(misread, ETH_USD // 10**10)
     with reverts("SourcesDisagree", underlying=ETH):
         bench.hub.transact("setSources", ETH, misread.address, bench.second[ETH].address)
+    with reverts("SourceTooFar", underlying=ETH):
+        bench.hub.transact("setSources", ETH, misread.address, ZERO_ADDRESS)
 
 
 def test_attack_wrong_decimals__feed_changes_its_scale__refused_for_good() -> None:
@@ -237,6 +239,17 @@ def test_attack_address_without_code__refused_as_a_source(bench: OracleBench) ->
     nobody = bench.evm.address_of("nobody")
     with reverts("SourceNotUsable", underlying=ETH, source=nobody):
         bench.hub.transact("setSources", ETH, nobody, ZERO_ADDRESS)
+
+
+@pytest.mark.parametrize("behaviour", [RETURN_BOMB, RETURN_NOTHING])
+def test_attack_answer_of_another_size__is_no_answer(bench: OracleBench, behaviour: int) -> None:
+    harness, source = bench.evm.deploy("BoundedCallHarness"), bench.first[ETH]
+    source.transact("setBehaviour", behaviour)
+    question = codec.encode_call(source.abi, "behaviour", ())
+    assert harness.call("read", source.address, question) == (True, behaviour), "one word is what it asks for"
+    question = codec.encode_call(source.abi, "latestReport", (ETH,))
+    assert harness.call("read", source.address, question).answered is False
+    assert harness.call("read", bench.evm.address_of("nobody"), question).answered is False
 
 
 def test_attack_sixty_three_sixty_fourths__starved_callee__is_not_taken_for_broken(bench: OracleBench) -> None:

@@ -153,6 +153,20 @@ def test_set_sources__sources_disagree__reverts(bench: OracleBench) -> None:
         bench.hub.transact("setSources", ETH, first.address, second.address)
 
 
+def test_set_sources__lone_source_far_from_the_last_good_price__reverts(bench: OracleBench) -> None:
+    far = ETH_USD * 39 // 100
+    with reverts("SourceTooFar", underlying=ETH, index=far, lastGood=ETH_USD):
+        bench.hub.transact("setSources", ETH, a_source(bench, far).address, ZERO_ADDRESS)
+    bench.hub.transact("setSources", ETH, a_source(bench, ETH_USD * 40 // 100).address, ZERO_ADDRESS)
+    assert bench.quote().index == ETH_USD * 40 // 100
+
+
+def test_set_sources__two_far_sources_that_agree__accepted(bench: OracleBench) -> None:
+    first, second = a_source(bench, ETH_USD // 5), a_source(bench, ETH_USD // 5)
+    bench.hub.transact("setSources", ETH, first.address, second.address)
+    assert bench.quote().index == ETH_USD // 5
+
+
 def test_serve_from_fallback__halted_long_enough__fallback_alone_serves(bench: OracleBench) -> None:
     fallback = a_source(bench, ETH_USD)
     (event,) = bench.hub.transact("setFallbackSource", fallback.address).events("FallbackSourceSet")

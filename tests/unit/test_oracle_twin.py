@@ -128,7 +128,7 @@ class HubAndTwin(RuleBasedStateMachine):
         try:
             self.bench.hub.transact("setSources", underlying, self.bench.first[underlying].address, second)
         except Revert as revert:
-            assert expected is None and revert.name in ("SourceNotUsable", "SourcesDisagree")
+            assert expected is None and revert.name in ("SourceNotUsable", "SourcesDisagree", "SourceTooFar")
         else:
             assert expected is not None
             self.records[underlying] = expected

@@ -24,7 +24,7 @@ SETTLEMENT_TOKEN = 0
 
 
 class SourceNotUsable(BallastError):
-    """A source that is to be connected has no fresh report, or contradicts the other."""
+    """A source that is to be connected has no fresh report, or contradicts the other or the last good price."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def connect(
     """The record after sources are set. ``before`` is None at listing; ``second`` is None where there is none.
 
     Raises:
-        SourceNotUsable: A source has no fresh report, or they disagree.
+        SourceNotUsable: A source has no fresh report, they disagree, or a lone one is too far from the last good price.
     """
     index = _fresh_index(first, 0, limits.max_age, context)
     if not index:
@@ -289,6 +289,8 @@ def connect(
         wide_until = context.now + WIDE_AFTER_CHANGE
     record = OracleRecord(index, stable, first.published_at, context.now, second is not None, wide_until=wide_until)
     if second is None:
+        if before is not None and differs(index, before.index, limits.stand_bps):
+            raise SourceNotUsable("a lone source is too far from the last good price")
         return record
     poked = poke(limits, record, second, context.now)
     if poked is None or differs(first.usd, second.usd, limits.agreement_bps):
