@@ -158,6 +158,10 @@ class Blueprint:
         for symbol, underlying in self.network.underlyings.items():
             self._limits(hub, symbol, underlying)
             self._sources(hub, symbol, underlying)
+        memory = self.network.settlement_memory
+        self._set(
+            "settlement memory", hub, "setSettlementMemory", [memory], memory, partial(hub.call, "settlementMemory")
+        )
         self._set("fallback source", hub, "setFallbackSource", [feed], feed, lambda: hub.call("fallbackSource"))
 
     def _quorum(self) -> None:

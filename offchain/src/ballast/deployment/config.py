@@ -288,6 +288,7 @@ class Network(_Section):
     Attributes:
         salt: Changing it makes a new set of contracts where the old one stands.
         settlement_token: USDC; asset 0.
+        settlement_memory: How long its USD price may be remembered between reads.
         templates: Free space for YAML anchors.
         risk_book: Path of the book's JSON, relative to the file.
     """
@@ -298,6 +299,7 @@ class Network(_Section):
     risk_book: Path
     settlement_symbol: str
     settlement_token: Token
+    settlement_memory: Seconds
     underlyings: dict[str, Underlying]
     collaterals: dict[str, Collateral]
     quorum_feed: QuorumFeed
