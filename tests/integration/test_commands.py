@@ -55,6 +55,16 @@ def test_reconcile__after_a_liquidation__is_exact_to_the_wei(stage, ballast):
     assert ballast("reconcile")[0] == 0
 
 
+def test_reconcile__fees_distributed_and_interest_accrued__is_exact_to_the_wei(stage, ballast):
+    clearinghouse = stage.bench.contracts["Clearinghouse"]
+    stage.bench.move_time(40 * 86_400)
+    clearinghouse.transact("distributeFees", sender=stage.bidder.address)
+    stage.bench.move_time(86_400)
+
+    assert clearinghouse.call("cashOf", stage.bench.contracts["InsuranceFund"].call("account")) > 0
+    assert ballast("reconcile")[0] == 0
+
+
 def test_reconcile__tampered_storage__names_the_difference(stage):
     system = stage.system()
     held = stage.bench.token("USDC").call("balanceOf", stage.bench.contracts["Clearinghouse"])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ballast.chain.ids import account_id
 from ballast.chain.logs import Event
 from ballast.errors import BallastError
 
@@ -66,6 +67,8 @@ class Ledger:
         self.uncovered_loss = 0
         self.fees_charged = 0
         self.fees_distributed = 0
+        self.insurance_account = 0
+        self.treasury_account = 0
         self.net_deposits: dict[int, int] = defaultdict(int)
         self.moved_to_cash: dict[int, int] = defaultdict(int)
         self.cumulative_funding: dict[int, int] = defaultdict(int)
@@ -193,6 +196,20 @@ class Ledger:
         self._change_position(a["from"], a["instrument"], -a["size"], -a["quote"])
         self._change_position(a["to"], a["instrument"], a["size"], a["quote"])
         return (a["from"], a["to"])
+
+    def _on_ModulesConnected(self, a: dict[str, Any]) -> Iterable[int]:
+        self.insurance_account = account_id(a["insuranceFund"])
+        return ()
+
+    def _on_TreasurySet(self, a: dict[str, Any]) -> Iterable[int]:
+        self.treasury_account = account_id(a["treasury"])
+        return ()
+
+    def _on_FeesDistributed(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(self.insurance_account, a["toInsurance"])
+        self._change_cash(self.treasury_account, a["toTreasury"])
+        self.fees_distributed += a["toInsurance"] + a["toTreasury"]
+        return (self.insurance_account, self.treasury_account)
 
     def _on_LossRecorded(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_cash(a["account"], a["amount"])
