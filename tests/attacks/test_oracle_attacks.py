@@ -324,6 +324,10 @@ def test_attack_sequencer_down__everything_halted_at_last_good_prices() -> None:
     bench.publish(ETH, 2700 * WAD)
     bench.set_sequencer(is_up=False, since=bench.now)
     assert (bench.refresh().state, bench.refresh().index) == (HALTED, ETH_USD)
+    bench.evm.advance(2 * HOUR)
+    bench.publish_all()
+    bench.publish(ETH, 2700 * WAD)
+    assert (bench.refresh().state, bench.refresh().index) == (HALTED, ETH_USD), "being down for long is no grace"
 
 
 def test_attack_sequencer_restarted__halted_until_users_could_act() -> None:
