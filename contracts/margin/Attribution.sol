@@ -78,6 +78,7 @@ library Attribution {
         Tail memory tail
     ) private pure returns (Marginal[] memory marginals) {
         marginals = new Marginal[](gathered.exposures.length);
+        NodeValues shocks = Scenarios.newNodeValues(book);
         uint256 depeg = Requirements.depegOf(book, gathered.settlementTokenUsd);
         Record record = book.firstRecord();
         for (uint256 i; i < marginals.length; ++i) {
@@ -85,7 +86,7 @@ library Attribution {
             if (!exposure.isHeld()) continue;
             record = Requirements.recordOf(book, record, exposure.underlying);
             Marginal memory marginal = marginals[i];
-            marginal.tailShock = tailShockOf(book, record, exposure, tail);
+            marginal.tailShock = tailShockOf(book, record, exposure, tail, shocks);
             marginal.hedgedBasisRate = record.hedgedBasisOf() * exposure.index;
             marginal.longIsCharged = exposure.longQuantity <= exposure.shortQuantity;
             marginal.concentration = Requirements.concentrationUp(record, exposure);
@@ -94,13 +95,15 @@ library Attribution {
         }
     }
 
+    /// @param shocks Room for the underlying's shocks by node.
     function tailShockOf(
         Book memory book,
         Record record,
         Exposure memory exposure,
-        Tail memory tail
+        Tail memory tail,
+        NodeValues shocks
     ) private pure returns (int256 sum) {
-        NodeValues shocks = Scenarios.nodeValuesDown(book, record, exposure, 1e18);
+        Scenarios.fillDown(shocks, book, record, exposure, 1e18);
         for (uint256 i; i < tail.rows.length; ++i) {
             sum += Scenarios.at(shocks, book.nodeOf(record, tail.rows[i].rowOf()));
         }

@@ -8,6 +8,7 @@ import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
 import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Rounding} from "./Rounding.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice Everything a portfolio holds in one underlying.
 /// @param underlying Its id.
@@ -110,46 +111,48 @@ library Exposures {
     }
 
     function fromQuotes(Quote[] calldata quotes, uint256 lookup) private pure returns (Exposure[] memory exposures) {
-        exposures = allocate(quotes.length);
+        uint256 count = quotes.length;
+        exposures = allocate(count);
         uint256 last;
-        for (uint256 i; i < quotes.length; ++i) {
+        for (uint256 i; i < count; ++i) {
             Quote calldata quote = quotes[i];
             uint8 underlying = quote.underlying;
             if (underlying <= last) revert IMarginEngine.QuotesNotAscending(underlying);
             last = underlying;
-            uint256 index = requirePrice(underlying, quote.index);
+            setPlace(lookup, underlying, i);
+            uint256 index = quote.index;
+            requirePrice(underlying, index);
+            OracleState state = quote.state;
             exposures[i] = Exposure({
                 underlying: underlying,
-                trusted: quote.state < OracleState.Stale,
-                halted: quote.state == OracleState.Halted,
+                trusted: state < OracleState.Stale,
+                halted: state == OracleState.Halted,
                 index: index,
                 multiplier: 0,
-                stableShock: priceShockDown(requirePrice(underlying, quote.stable), index),
-                secondShock: secondShockDown(quote, index),
+                stableShock: priceShockDown(underlying, quote.stable, index),
+                secondShock: state == OracleState.Wide ? secondShockDown(underlying, quote.second, index) : int256(0),
                 linearValue: 0,
                 longQuantity: 0,
                 shortQuantity: 0,
                 positionQuantity: 0
             });
-            setPlace(lookup, underlying, i);
         }
     }
 
-    function secondShockDown(Quote calldata quote, uint256 index) private pure returns (int256) {
-        if (quote.state != OracleState.Wide || quote.second == 0) return 0;
-        return priceShockDown(requirePrice(quote.underlying, quote.second), index);
+    /// @dev 0 where there is no second price.
+    function secondShockDown(uint8 underlying, uint256 price, uint256 index) private pure returns (int256) {
+        return price == 0 ? int256(0) : priceShockDown(underlying, price, index);
     }
 
-    function requirePrice(uint8 underlying, uint256 price) private pure returns (uint256) {
+    function requirePrice(uint8 underlying, uint256 price) private pure {
         if (price == 0 || price >= PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(underlying, price);
-        return price;
     }
 
     /// @dev ⌊price / index⌋ − 1, wad.
-    function priceShockDown(uint256 price, uint256 index) private pure returns (int256) {
+    function priceShockDown(uint8 underlying, uint256 price, uint256 index) private pure returns (int256) {
+        requirePrice(underlying, price);
         unchecked {
-            uint256 ratio = price * 1e18 / index;
-            return int256(ratio < HIGHEST_PRICE_RATIO ? ratio : HIGHEST_PRICE_RATIO) - ONE;
+            return int256(FixedPointMathLib.min(price * 1e18 / index, HIGHEST_PRICE_RATIO)) - ONE;
         }
     }
 

@@ -60,8 +60,9 @@ library Requirements {
         Record record,
         Exposure memory exposure
     ) private pure {
-        NodeValues values = Scenarios.nodeValuesDown(book, record, exposure, exposure.linearValue);
-        Scenarios.push(rows, book.columnOf(record), values);
+        NodeValues values = Scenarios.nextValues(rows);
+        Scenarios.fillDown(values, book, record, exposure, exposure.linearValue);
+        Scenarios.push(rows, book.columnOf(record));
         if (exposure.halted) requirement.haltBonus += positivePart(Scenarios.maxOf(book, values));
     }
 

@@ -6,6 +6,7 @@ import {Exposure, Exposures} from "./Exposure.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
 import {RowLoss, rowLossOf} from "./RowLoss.sol";
+import {NEUTRAL_MULTIPLIER} from "./ShockMultiplier.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice The part of the scenario rows that makes the scan.
@@ -23,12 +24,14 @@ type NodeValues is uint256;
 
 /// @notice Losses by row while underlyings are added, which happens two at a time.
 /// @param losses L: Σ over underlyings of −A_u at each row's node, wad. Entries beyond the book's rows mean nothing.
-/// @param pendingColumn Column of an underlying that waits for its pair, 0 if none does.
-/// @param pendingValues Its node values.
+/// @param first Node values of the underlying that waits for its pair.
+/// @param second Node values of its pair. Both are written again for the next two.
+/// @param waiting Column of the underlying that waits, 0 if none does.
 struct Rows {
     int256[] losses;
-    uint256 pendingColumn;
-    NodeValues pendingValues;
+    NodeValues first;
+    NodeValues second;
+    uint256 waiting;
 }
 
 /// @notice Values at nodes, losses by row, expected shortfall.
@@ -39,21 +42,33 @@ library Scenarios {
     using Rounding for uint256;
 
     int256 internal constant LOWEST_SHOCK = -0.99e18;
+    uint256 internal constant UNSCALED = NEUTRAL_MULTIPLIER;
 
     // Nodes -----------------------------------------------------------------------------------------------------
 
-    /// @notice A_u: what linear legs of one underlying worth `linearValue` are worth at each node less what they are worth
-    ///         now, wad, each rounded down once; the same at every volatility. Of a value of one, the shocks themselves.
-    function nodeValuesDown(
+    /// @dev Not zeroed: `fillDown` writes every entry. Three spare words follow, for `fillShocksDown`.
+    function newNodeValues(Book memory book) internal pure returns (NodeValues values) {
+        unchecked {
+            uint256 count = book.priceShocks * book.volatilityShocks + 1;
+            assembly ("memory-safe") {
+                values := mload(0x40)
+                mstore(0x40, add(values, shl(5, add(count, 3))))
+            }
+        }
+    }
+
+    /// @notice Writes A_u: what linear legs of one underlying worth `linearValue` are worth at each node less what they are
+    ///         worth now, wad, each rounded down once; the same at every volatility. Of a value of one: the shocks.
+    function fillDown(
+        NodeValues values,
         Book memory book,
         Record record,
         Exposure memory exposure,
         int256 linearValue
-    ) internal pure returns (NodeValues values) {
+    ) internal pure {
         unchecked {
             (uint256 prices, uint256 volatilities) = (book.priceShocks, book.volatilityShocks);
-            values = allocate(prices * volatilities + 1);
-            fillDown(values, record.shocks(), prices, volatilities, linearValue, exposure.multiplier);
+            fillShocksDown(values, record.shocks(), prices, volatilities, linearValue, exposure.multiplier);
             setAt(values, prices * volatilities, Exposures.changeDown(linearValue, exposure.stableShock));
         }
     }
@@ -61,7 +76,7 @@ library Scenarios {
     /// @dev For each price shock, ⌊linearValue · max(⌊shock · multiplier⌋, −0.99)⌋ to as many entries as there are
     ///      volatility shocks, and to up to three beyond the last. No price reaches zero.
     /// @param shocks Memory address of the price shocks, eight bytes each.
-    function fillDown(
+    function fillShocksDown(
         NodeValues values,
         uint256 shocks,
         uint256 prices,
@@ -75,8 +90,12 @@ library Scenarios {
             }
             let stride := shl(5, volatilities)
             for { let end := add(shocks, shl(3, prices)) } lt(shocks, end) { shocks := add(shocks, 8) } {
-                let shock := divDown(mul(sar(192, mload(shocks)), multiplier), 1000000000)
-                if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
+                let shock := sar(192, mload(shocks))
+                // A book's own shocks are above the lowest.
+                if iszero(eq(multiplier, UNSCALED)) {
+                    shock := divDown(mul(shock, multiplier), 1000000000)
+                    if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
+                }
                 let value := divDown(mul(linearValue, shock), 1000000000000000000)
                 let next := add(values, stride)
                 for {} 1 {} {
@@ -106,23 +125,30 @@ library Scenarios {
         unchecked {
             rows.losses = new int256[]((book.rows + 7) & ~uint256(7));
         }
+        rows.first = newNodeValues(book);
+        rows.second = newNodeValues(book);
     }
 
-    /// @notice Takes an underlying's node values off each row's loss, at once or with the next.
+    /// @notice Where the next underlying's node values are to be written.
+    function nextValues(Rows memory rows) internal pure returns (NodeValues) {
+        return rows.waiting == 0 ? rows.first : rows.second;
+    }
+
+    /// @notice Takes the values written to `nextValues` off each row's loss, at once or with the next underlying's.
     /// @param column Memory address of the underlying's nodes by row, a byte each, padded to 32.
-    function push(Rows memory rows, uint256 column, NodeValues values) internal pure {
-        if (rows.pendingColumn == 0) {
-            (rows.pendingColumn, rows.pendingValues) = (column, values);
+    function push(Rows memory rows, uint256 column) internal pure {
+        if (rows.waiting == 0) {
+            rows.waiting = column;
         } else {
-            subtractPair(rows.losses, rows.pendingColumn, rows.pendingValues, column, values);
-            rows.pendingColumn = 0;
+            subtractPair(rows.losses, rows.waiting, rows.first, column, rows.second);
+            rows.waiting = 0;
         }
     }
 
     /// @notice The losses once every underlying is in.
     function finish(Rows memory rows) internal pure returns (int256[] memory losses) {
         losses = rows.losses;
-        if (rows.pendingColumn != 0) subtract(losses, rows.pendingColumn, rows.pendingValues);
+        if (rows.waiting != 0) subtract(losses, rows.waiting, rows.first);
     }
 
     /// @dev Takes an underlying's node values off each row's loss, eight rows a turn.
@@ -223,28 +249,37 @@ library Scenarios {
     ///      the last of the list is put in its place. A row that only equals it comes later and stays out.
     function selectLargest(int256[] memory losses, uint256 count, RowLoss[] memory worst) private pure {
         assembly ("memory-safe") {
-            // Moves smaller items of the list down by one, the last one out, and puts `item` in the gap.
-            function insert(first, last, item) {
-                for {} gt(last, first) { last := sub(last, 32) } {
-                    let above := mload(sub(last, 32))
+            // Puts the loss at `position` in its place of the list, moving smaller items down and the last one out.
+            function insert(position, start, first, last) -> threshold {
+                let item := or(shl(8, mload(position)), sub(255, shr(5, sub(position, start)))) // a `RowLoss`
+                let place := last
+                for {} gt(place, first) {} {
+                    let above := mload(sub(place, 32))
                     if sgt(above, item) { break }
-                    mstore(last, above)
+                    mstore(place, above)
+                    place := sub(place, 32)
                 }
-                mstore(last, item)
+                mstore(place, item)
+                threshold := sar(8, mload(last))
             }
             let first := add(worst, 32)
             let last := add(worst, shl(5, mload(worst)))
-            let lowest := shl(255, 1)
-            for { let place := first } iszero(gt(place, last)) { place := add(place, 32) } { mstore(place, lowest) }
-            let threshold := lowest
+            let threshold := shl(255, 1)
+            for { let place := first } iszero(gt(place, last)) { place := add(place, 32) } { mstore(place, threshold) }
             let start := add(losses, 32)
             let position := start
-            for { let end := add(position, shl(5, count)) } lt(position, end) { position := add(position, 32) } {
-                let loss := mload(position)
-                if sgt(loss, threshold) {
-                    insert(first, last, or(shl(8, loss), sub(255, shr(5, sub(position, start))))) // a `RowLoss`
-                    threshold := sar(8, mload(last))
-                }
+            let end := add(start, shl(5, count))
+            for { let fours := sub(end, 96) } lt(position, fours) { position := add(position, 128) } {
+                if sgt(mload(position), threshold) { threshold := insert(position, start, first, last) }
+                let second := add(position, 32)
+                if sgt(mload(second), threshold) { threshold := insert(second, start, first, last) }
+                let third := add(position, 64)
+                if sgt(mload(third), threshold) { threshold := insert(third, start, first, last) }
+                let fourth := add(position, 96)
+                if sgt(mload(fourth), threshold) { threshold := insert(fourth, start, first, last) }
+            }
+            for {} lt(position, end) { position := add(position, 32) } {
+                if sgt(mload(position), threshold) { threshold := insert(position, start, first, last) }
             }
         }
     }
@@ -283,14 +318,6 @@ library Scenarios {
     function setAt(NodeValues values, uint256 i, int256 item) private pure {
         assembly ("memory-safe") {
             mstore(add(values, shl(5, i)), item)
-        }
-    }
-
-    /// @dev Not zeroed: the caller writes every entry. Three spare words follow, for `fillDown`.
-    function allocate(uint256 count) private pure returns (NodeValues values) {
-        assembly ("memory-safe") {
-            values := mload(0x40)
-            mstore(0x40, add(values, shl(5, add(count, 3))))
         }
     }
 }
