@@ -11,6 +11,7 @@ import click
 from ape.cli import ConnectedProviderCommand
 
 from ballast.deployment import Builder, DeploymentRecord, load_network
+from ballast.deployment.backend import Backend
 from ballast.deployment.plan import Step, is_done
 from scripts.wallet import (
     account_named,
@@ -32,13 +33,19 @@ def cli(alias: str | None, config: Path | None, out: Path | None, dry_run: bool)
     with errors_as_messages():
         network, book = load_network(configuration_path(config))
         account, target = account_named(alias), record_path(out)
-        record = DeploymentRecord.load(target) if target.exists() else None
         backend = reading_backend(account.address) if dry_run else signing_backend(account)
-        builder = Builder(network, book, backend, record=record)
+        builder = Builder(network, book, backend, record=standing_record(target, backend))
         if dry_run:
             show_plan(builder)
         else:
             deploy(builder, target)
+
+
+def standing_record(target: Path, backend: Backend) -> DeploymentRecord | None:
+    """The record of what stands on this chain; one of a development chain that has ended counts for nothing."""
+    record = DeploymentRecord.load(target) if target.exists() else None
+    stands = record is not None and backend.code_at(record.contracts["Clearinghouse"].address)
+    return record if stands else None
 
 
 def show_plan(builder: Builder) -> None:

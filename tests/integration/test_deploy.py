@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from ballast.deployment.builder import Builder, DeploymentSealed, WrongChain
-from ballast.deployment.config import Network, Source
+from ballast.deployment.config import Network, Source, read_network
 from ballast.deployment.contract import Reverted
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER
 from ballast.deployment.journal import PlanChanged
 from ballast.deployment.plan import ABSENT, DeployerMissing, RequirementUnmet, StepWithoutEffect, is_done
 from ballast.deployment.record import DeploymentRecord
+from ballast.deployment.roles import RoleId
 from tests.support.backend import EvmBackend
 from tests.support.book import plain_book
 from tests.support.evm import Evm
-from tests.support.system import local_network, publish_by_quorum
+from tests.support.system import LOCAL, local_network, publish_by_quorum
 
 
 class Killed(BaseException):
@@ -211,6 +212,33 @@ def test_deploy__wrong_decimals_of_an_existing_token__stops_before_listing(backe
         builder.deploy()
     listing = next(step for step in builder.steps if step.name == "list WBTC")
     assert listing.actual() is ABSENT
+
+
+def pretend_outside_world(evm: Evm, network: Network) -> None:
+    """Tokens and feeds at the addresses a live network's configuration names."""
+    tokens = {network.settlement_symbol: network.settlement_token, **network.collaterals}
+    for symbol, token in tokens.items():
+        evm.set_code(token.address, evm.code_at(evm.deploy("MockToken", symbol, token.decimals).address))
+    for symbol, underlying in network.underlyings.items():
+        feed = underlying.first.chainlink
+        model = evm.deploy("MockAggregator", symbol, feed.decimals, 1)
+        evm.set_code(feed.address, evm.code_at(model.address))
+        evm.contract("MockAggregator", feed.address).transact("report", 10**feed.decimals, evm.timestamp)
+
+
+def test_deploy__live_network__uses_what_exists_and_leaves_its_deployer_only_delayed_powers():
+    network = read_network(LOCAL.with_name("sepolia.yaml"))
+    backend = EvmBackend(Evm(chain_id=network.chain_id))
+    pretend_outside_world(backend.evm, network)
+    builder = builder_on(backend, network)
+    record = builder.deploy()
+    assert record.tokens["WBTC"] == network.collaterals["WBTC"].address
+    assert not any(entry.artifact.startswith("Mock") for entry in record.contracts.values())
+    access = builder.contracts["Authority"].call("hasRole", int(RoleId.GOVERNANCE), backend.deployer)
+    assert tuple(access) == (True, network.roles.governance.delay)
+    with pytest.raises(Reverted) as refused:
+        builder.contracts["Exchange"].transact("setFees", 0, 0)
+    assert refused.value.error == "AccessManagerNotScheduled"
 
 
 def test_record__written_and_read__same(backend, tmp_path: Path):

@@ -133,6 +133,13 @@ def test_verify__function_handed_to_another_role__found(deployment):
     assert set(differences(node, record)) == {"roles of the functions of OracleHub"}
 
 
+def test_verify__engine_replaced__found(deployment):
+    node, record = deployment
+    other = builder_of(node, record).contracts["OracleHub"]
+    act_behind_the_back(node, record, "governance", "Clearinghouse", "setMarginEngine", other)
+    assert set(differences(node, record)) == {"marginEngine of Clearinghouse"}
+
+
 def test_verify__other_code_at_an_address__found(deployment):
     node, record = deployment
     node.request("anvil_setCode", record.contracts["Lens"].address, "0x00")

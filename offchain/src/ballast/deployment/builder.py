@@ -66,9 +66,9 @@ class Builder:
     ) -> None:
         if backend.chain_id != network.chain_id:
             raise WrongChain(network.chain_id, backend.chain_id)
-        self.network, self.book, self.backend = network, book, backend
+        self.network, self.book, self.backend = network.as_deployed_by(backend.deployer), book, backend
         compiled = artifacts if artifacts is not None else load_artifacts(checkout_root())
-        self.blueprint = Blueprint(network, book, backend, compiled, record)
+        self.blueprint = Blueprint(self.network, book, backend, compiled, record)
 
     @property
     def steps(self) -> list[Step]:

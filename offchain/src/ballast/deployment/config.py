@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ballast.deployment.roles import RoleId
-from ballast.deployment.units import Address, Billionths, Seconds, Wad, scaled
+from ballast.deployment.units import DEPLOYER, Address, Billionths, Holder, Seconds, Wad, scaled
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book, BookError
 
@@ -181,15 +181,10 @@ class Collateral(Token):
         return self
 
 
-def _ascending(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """As the contract wants them."""
-    return tuple(sorted(addresses, key=lambda address: int(address, 16)))
-
-
 class QuorumFeed(_Section):
     """The signed price feed: `threshold` of `signers` must agree, on a batch not older than `max_age`."""
 
-    signers: Annotated[tuple[Address, ...], AfterValidator(_ascending)]
+    signers: tuple[Holder, ...]
     threshold: int = Field(ge=1)
     max_age: Seconds
 
@@ -200,6 +195,11 @@ class QuorumFeed(_Section):
         if not len(self.signers) < 2 * self.threshold <= 2 * len(self.signers):
             raise ValueError(f"{self.threshold} of {len(self.signers)} is no majority")
         return self
+
+    def as_deployed_by(self, deployer: str) -> QuorumFeed:
+        """By ascending signer, as the contract wants them."""
+        signers = sorted(_resolved(self.signers, deployer), key=lambda address: int(address, 16))
+        return self.model_copy(update={"signers": tuple(signers)})
 
 
 class Interest(_Section):
@@ -254,8 +254,11 @@ class Sequencer(_Section):
 class Role(_Section):
     """Who holds a role, and how long each of its acts lies in the open before it can be done."""
 
-    holders: tuple[Address, ...] = Field(min_length=1)
+    holders: tuple[Holder, ...] = Field(min_length=1)
     delay: Seconds
+
+    def as_deployed_by(self, deployer: str) -> Role:
+        return self.model_copy(update={"holders": _resolved(self.holders, deployer)})
 
 
 class Roles(_Section):
@@ -276,6 +279,9 @@ class Roles(_Section):
         if self.fallback.delay < SHORTEST_FALLBACK_DELAY:
             raise ValueError(f"fallback.delay must be at least {SHORTEST_FALLBACK_DELAY} s")
         return self
+
+    def as_deployed_by(self, deployer: str) -> Roles:
+        return self.model_copy(update={name: role.as_deployed_by(deployer) for name, role in self})
 
     def of(self, role: RoleId) -> Role:
         found: Role = getattr(self, role.name.lower())
@@ -308,7 +314,7 @@ class Network(_Section):
     fees: Fees
     auctions: Auctions
     insurance: Insurance
-    treasury: Address
+    treasury: Holder
     roles: Roles
     test_network: bool = False
     templates: Any = None
@@ -343,6 +349,12 @@ class Network(_Section):
             if any(feed is not None and feed.address is None for feed in feeds):
                 yield f"underlying {symbol} needs the address of its feed"
 
+    def as_deployed_by(self, deployer: str) -> Network:
+        """With the deployer's address where the file says `deployer`."""
+        (treasury,) = _resolved((self.treasury,), deployer)
+        roles, feed = self.roles.as_deployed_by(deployer), self.quorum_feed.as_deployed_by(deployer)
+        return self.model_copy(update={"treasury": treasury, "roles": roles, "quorum_feed": feed})
+
     @property
     def asset_ids(self) -> dict[str, int]:
         """Asset id by token symbol; 0 is the settlement token."""
@@ -352,6 +364,10 @@ class Network(_Section):
     def perps(self) -> dict[str, Perp]:
         """Perpetuals by underlying symbol, in the order they are listed; their registry indices count from 1."""
         return {symbol: found.perp for symbol, found in self.underlyings.items() if found.perp is not None}
+
+
+def _resolved(holders: tuple[str, ...], deployer: str) -> tuple[str, ...]:
+    return tuple(deployer if holder == DEPLOYER else holder for holder in holders)
 
 
 def load_network(path: Path | str) -> tuple[Network, Book]:

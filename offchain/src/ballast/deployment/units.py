@@ -68,3 +68,8 @@ Seconds = Annotated[int, BeforeValidator(seconds)]
 
 Address = Annotated[str, BeforeValidator(_address)]
 """Checksummed, not zero."""
+
+DEPLOYER = "deployer"
+
+Holder = Annotated[str, BeforeValidator(lambda value: value if value == DEPLOYER else _address(value))]
+"""An address, or the word `deployer` for whoever deploys: for test networks, where one key may do everything."""

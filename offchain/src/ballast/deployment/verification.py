@@ -43,6 +43,7 @@ def verify(builder: Builder, record: DeploymentRecord) -> list[Finding]:
     return [
         *_of_record(builder, record),
         *(Finding(step.name, comparable(step.expected), step.actual()) for step in builder.steps),
+        *_of_connections(builder),
         *_of_functions(builder),
         *_of_holders(builder, record),
     ]
@@ -59,6 +60,22 @@ def _of_record(builder: Builder, record: DeploymentRecord) -> Iterator[Finding]:
         code = "0x" + keccak(builder.backend.code_at(entry.address)).hex()
         yield Finding(f"address of {name}", creation.contract.address, entry.address)
         yield Finding(f"code of {name}", entry.code_hash, code)
+
+
+def _of_connections(builder: Builder) -> Iterator[Finding]:
+    """What governance can replace or add later is what it was at first."""
+    contracts, network = builder.contracts, builder.network
+    house, hub = contracts["Clearinghouse"], contracts["OracleHub"]
+    for name, function in (("MarginEngine", "marginEngine"), ("OracleHub", "oracleHub")):
+        yield Finding(f"{function} of Clearinghouse", contracts[name].address, house.call(function))
+    for name in RESTRICTED:
+        yield Finding(f"authority of {name}", contracts["Authority"].address, contracts[name].call("authority"))
+    listed = sum(1 << underlying.id for underlying in network.underlyings.values())
+    yield Finding("underlyings with prices", listed, hub.call("listedUnderlyings"))
+    yield Finding("number of assets", len(network.asset_ids), house.call("assetCount"))
+    yield Finding("number of instruments", len(network.perps), house.call("instrumentCount"))
+    settlement = builder.blueprint.token(network.settlement_symbol).address
+    yield Finding("settlement token", settlement, house.call("assetOf", 0).token)
 
 
 def _of_functions(builder: Builder) -> Iterator[Finding]:
