@@ -39,7 +39,7 @@ from scripts.demo.stage import (
 )
 
 OPERATORS = {"north": 400_000, "south": 250_000}
-SAMPLES = 160
+SAMPLES = 120
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

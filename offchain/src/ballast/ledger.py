@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from ballast.chain.ids import account_id
@@ -72,17 +73,20 @@ class Ledger:
         self.net_deposits: dict[int, int] = defaultdict(int)
         self.moved_to_cash: dict[int, int] = defaultdict(int)
         self.cumulative_funding: dict[int, int] = defaultdict(int)
+        self._rewritten: set[int] = set()
         self._handlers: dict[str, Callable[[dict[str, Any]], Iterable[int]]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
 
     def apply(self, events: Iterable[Event]) -> set[int]:
-        """Replays events. Returns the accounts they touched."""
+        """Replays events, whole transactions at a time. Returns the accounts they touched."""
         touched: set[int] = set()
-        for event in events:
-            handler = self._handlers.get(event.name)
-            if event.contract == "Clearinghouse" and handler is not None:
-                touched.update(handler(event.arguments))
+        for _, transaction in groupby(events, key=lambda event: event.transaction):
+            for event in transaction:
+                handler = self._handlers.get(event.name)
+                if event.contract == "Clearinghouse" and handler is not None:
+                    touched.update(handler(event.arguments))
+            self._stamp_rewritten()
         return touched
 
     def cash_now(self, account: int, supply_index: int, borrow_index: int) -> int:
@@ -92,14 +96,17 @@ class Ledger:
         return entry.cash * index // entry.interest_index
 
     def _change_cash(self, account: int, change: int) -> None:
-        if change == 0:
-            return  # The contracts rewrite cash, and the index beside it, only where it changes.
-        entry = self.accounts[account]
-        entry.cash += change
-        self._stamp(entry)
+        # The contracts rewrite cash, and the index beside it, only where it changes.
+        if change:
+            self.accounts[account].cash += change
+            self._rewritten.add(account)
 
-    def _stamp(self, entry: LedgerAccount) -> None:
-        entry.interest_index = self.supply_index if entry.cash >= 0 else self.borrow_index
+    def _stamp_rewritten(self) -> None:
+        """Interest accrues once a block, and its event follows those of the accounts rewritten with it."""
+        for account in self._rewritten:
+            entry = self.accounts[account]
+            entry.interest_index = self.supply_index if entry.cash >= 0 else self.borrow_index
+        self._rewritten.clear()
 
     def _change_asset(self, account: int, asset: int, change: int) -> None:
         if asset == CASH:

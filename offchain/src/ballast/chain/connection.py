@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import requests
@@ -47,7 +48,7 @@ class Connection:
         except _TRANSIENT as fault:
             raise ChainUnreachable(f"the node does not answer ({type(fault).__name__})") from fault
 
-    @property
+    @cached_property
     def chain_id(self) -> int:
         return self.ask(lambda: self.web3.eth.chain_id)
 
