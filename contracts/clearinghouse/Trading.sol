@@ -35,7 +35,7 @@ abstract contract Trading is MarginCheck {
             Fill memory fill = fills[i];
             Market memory market = _market(set, fill.instrument);
             applied[i] = _applyFill(set, market, accounts[fill.taker], accounts[fill.maker], fill);
-            if (applied[i]) delegateLosses[i] = _delegateLosses(fill, market.mark);
+            if (applied[i]) delegateLosses[i] = _delegateLosses(fill, market);
         }
     }
 
@@ -123,10 +123,16 @@ abstract contract Trading is MarginCheck {
         ++account.header.positionNonce;
     }
 
-    /// @dev Loss against mark, rounded up, of a side that a delegate signed for.
-    function _delegateLosses(Fill memory fill, uint256 mark) private pure returns (uint256[2] memory losses) {
-        int256 loss = int256(fill.size) * (int256(uint256(fill.price)) - int256(mark));
-        if (fill.takerDelegate != address(0)) losses[0] = positivePart(divUp(loss, SIGNED_WAD));
-        if (fill.makerDelegate != address(0)) losses[1] = positivePart(divUp(-loss, SIGNED_WAD));
+    /// @dev Loss, rounded up, of a side that a delegate signed for: a buyer's against the lower of mark and index, a
+    ///      seller's against the higher, so that a mark which wash trades have pushed hides no loss.
+    function _delegateLosses(Fill memory fill, Market memory market) private pure returns (uint256[2] memory losses) {
+        (int256 takerFair, int256 makerFair) = (int256(market.mark), int256(uint256(market.quote.index)));
+        if ((fill.size > 0) == (takerFair > makerFair)) (takerFair, makerFair) = (makerFair, takerFair);
+        losses[0] = _lossUp(fill.takerDelegate, fill.size, fill.price, takerFair);
+        losses[1] = _lossUp(fill.makerDelegate, -int256(fill.size), fill.price, makerFair);
+    }
+
+    function _lossUp(address delegate, int256 size, uint256 price, int256 fair) private pure returns (uint256) {
+        return delegate == address(0) ? 0 : positivePart(divUp(size * (int256(price) - fair), SIGNED_WAD));
     }
 }

@@ -345,7 +345,6 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         if (takerAt >= orders.length || makerAt >= orders.length || crossing.size == 0) revert InvalidMatch(index);
         Order memory taker = orders[takerAt].order;
         Order memory maker = orders[makerAt].order;
-        if (taker.account == maker.account) revert SelfTrade(taker.account);
         if (!(taker.instrument == maker.instrument)) revert InstrumentMismatch(takerAt, makerAt);
         if ((taker.size > 0) == (maker.size > 0)) revert SameSide(takerAt, makerAt);
         bool crosses = taker.size > 0 ? taker.limit >= maker.limit : taker.limit <= maker.limit;

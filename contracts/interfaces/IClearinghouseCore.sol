@@ -145,7 +145,8 @@ interface IClearinghouseCore {
     /// @param accounts Distinct accounts the fills point into.
     /// @return applied False for a fill that was skipped because for a reduce-only side it would not have moved the
     ///         position towards 0, or past it.
-    /// @return delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
+    /// @return delegateLosses For each fill, taker's then maker's loss where a delegate signed, wad: of a buyer against
+    ///         the lower of mark and index, of a seller against the higher.
     function settleFills(
         AccountId[] calldata accounts,
         Fill[] calldata fills

@@ -39,7 +39,6 @@ interface IExchange {
     error InvalidMatch(uint256 matchIndex);
     error OrdersDoNotCross(uint256 takerOrder, uint256 makerOrder);
     error SameSide(uint256 takerOrder, uint256 makerOrder);
-    error SelfTrade(AccountId account);
     error InstrumentMismatch(uint256 takerOrder, uint256 makerOrder);
     error FeeAboveMaximum(AccountId account, uint32 fee, uint32 maxFee);
     error FeeOutOfBounds(uint32 fee, uint32 bound);
@@ -72,7 +71,7 @@ interface IExchange {
     /// @notice Clearinghouse only, second half: books what became of the fills of `prepare`. As after `settleFills`.
     /// @param context As `prepare` returned it, under the same lock.
     /// @param applied For each fill whether it was applied.
-    /// @param delegateLosses For each fill, taker's then maker's loss against mark where a delegate signed, wad.
+    /// @param delegateLosses As `IClearinghouse.settleFills` returns them.
     function record(bytes calldata context, bool[] calldata applied, uint256[2][] calldata delegateLosses) external;
 
     /// @notice Cancels one order. Owner or delegate.
@@ -85,11 +84,11 @@ interface IExchange {
     function advanceEpoch(AccountId account) external;
 
     /// @notice Lets `delegate` trade, deposit and cancel for `account` until `expiry`, never withdraw, move or delegate.
-    ///         Its fills may lose at most `dailyLossBudget` a UTC day, counted as max(0, size · (price − mark)) + fee a
-    ///         fill: gains do not offset. `expiry` 0 revokes at once and kills its orders; setting a delegate again
-    ///         keeps what it lost today. Only the owner: a delegate can neither delegate nor widen itself.
-    ///         Nobody is appointed while the account is in auction: its delegates may not bid, so that appointing bidders
-    ///         would keep them away.
+    ///         Its fills may lose at most `dailyLossBudget` a UTC day. A fill loses its fee and what it buys above the
+    ///         lower, or sells below the higher, of mark and index; gains do not offset.
+    ///         `expiry` 0 revokes at once and kills its orders; setting a delegate again keeps what it lost today. Only the
+    ///         owner: a delegate can neither delegate nor widen itself. Nobody is appointed while the account is in auction:
+    ///         its delegates may not bid, so that appointing bidders would keep them away.
     /// @dev Orders a delegate signed live again when it is set again; advance the epoch to cancel them for good.
     function setDelegate(AccountId account, address delegate, uint40 expiry, uint96 dailyLossBudget) external;
 

@@ -12,7 +12,7 @@ pragma solidity ^0.8.30;
 /// @param takerFee In the value unit, wad.
 /// @param makerFee In the value unit, wad.
 /// @param takerDelegate Who signed for the taker where it was not the owner, else 0: charged with the fill's loss
-///        against mark.
+///        against the worse of mark and index.
 /// @param makerDelegate The same for the maker.
 struct Fill {
     uint16 taker;

@@ -262,3 +262,31 @@ def test_delegate_of_one_account_signing_for_its_sibling__is_skipped(desk: Desk,
     receipt = desk.cross(signed, desk.signed(attacker, -1, desk.price))
 
     assert skips(receipt) == [(signed.order.nonce, DeadReason.SIGNER_NOT_AUTHORISED)]
+
+
+def push_mark(desk: Desk, buyer: Seat, seller: Seat, side: int) -> None:
+    """Two wash trades at an edge of the band, and the time until the basis has followed."""
+    for one, other in ((buyer, seller), (seller, buyer)):
+        desk.trade_exactly(one, other, WAD, desk.edge(side))
+        desk.market.advance(600)
+
+
+def test_delegate_bleeding_the_account_through_a_pushed_mark__is_stopped_at_its_budget__I23(
+    desk: Desk, victim: Seat, attacker: Seat
+) -> None:
+    """Wash trades push mark up before the delegate buys and down before it sells: no fill loses against mark."""
+    budget, accomplice = 60 * WAD, desk.seat("accomplice")
+    delegate = appointed(desk, victim, budget)
+    equity_before = desk.margin_of(victim).equity
+    funding_before = desk.terms().cumulativeFunding
+
+    with reverts("DelegateBudgetExceeded", account=victim.account, delegate=delegate.address):
+        for _ in range(6):
+            for side in (1, -1):
+                push_mark(desk, attacker, accomplice, side)
+                order = delegated(desk, victim, delegate, side, desk.price)
+                desk.cross(order, desk.signed(attacker, -side, desk.price))
+
+    lost = equity_before - desk.margin_of(victim).equity
+    assert desk.size_of(victim) == 0
+    assert lost <= budget + abs(desk.terms().cumulativeFunding - funding_before)

@@ -124,6 +124,22 @@ def test_settle__any_account_short_of_margin__reverts_the_batch(desk: Desk, buye
     assert desk.size_of(buyer) == 0
 
 
+def pairs_cost(desk: Desk, seats: list[Seat], pairs: int) -> int:
+    """Gas a pair of one settlement in which no two orders share an account."""
+    orders = [desk.signed(seat, 1 - 2 * (place % 2), desk.price) for place, seat in enumerate(seats[: 2 * pairs])]
+    matches = [Match(place, place + 1, WAD) for place in range(0, 2 * pairs, 2)]
+    return desk.settle(orders, matches).gas_used // pairs
+
+
+def test_settle__ten_times_the_pairs__costs_no_more_a_pair(desk: Desk) -> None:
+    seats = [desk.seat(f"trader {number}") for number in range(80)]
+    pairs_cost(desk, seats, 40)  # every account holds a position and has used a nonce before what is measured
+
+    few, many = pairs_cost(desk, seats, 4), pairs_cost(desk, seats, 40)
+
+    assert many <= few * 3 // 2
+
+
 def test_settle__orders_not_ascending__reverts(desk: Desk, buyer: Seat, seller: Seat) -> None:
     orders = sorted(
         [desk.signed(buyer, 1, desk.price), desk.signed(buyer, 1, desk.price), desk.signed(seller, -1, desk.price)],
