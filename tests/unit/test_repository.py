@@ -6,7 +6,6 @@ import json
 import re
 
 from ballast.chain.artifacts import load_artifacts
-
 from tools import export_abis
 
 LARGEST_CONTRACT = 24_576  # EIP-170
