@@ -1,6 +1,7 @@
 """The command line on a real node: `ape run deploy` and `ape run verify`, killed, resumed and lied to."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -8,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 
 from ballast.chain.contracts import Deployment
 from ballast.deployment import Builder, DeploymentRecord, load_network
+from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER, DETERMINISTIC_DEPLOYER_CODE
 from ballast.deployment.roles import RoleId
 from ballast.deployment.rpc import KeySigner, RpcBackend
 from ballast.deployment.verification import Finding, verify
+from ballast.errors import ChainUnreachable
 from scripts.anvil import Anvil, anvil
 from tests.support.evm import ROOT
 from tests.support.system import LOCAL, development_key
 
+PASSPHRASE = "correct horse battery staple"
 STEPS_BEFORE_THE_KILL = 20
 
 
@@ -45,14 +50,24 @@ def deployment(deployed_node: tuple[Anvil, DeploymentRecord]) -> Iterator[tuple[
     running.request("evm_revert", snapshot)
 
 
-def ape(script: str, node: Anvil, *options: str) -> subprocess.Popen[str]:
+def ape(script: str, node: Anvil, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """A script under ape, with nobody at the keyboard."""
     command = ["ape", "run", script, "--network", f"ethereum:local:{node.url}", *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=None)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+    return subprocess.Popen(command, cwd=ROOT, text=True, env=os.environ | variables, **pipes)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=240)
     return process.returncode, out, err
+
+
+def wallet(folder: Path, alias: str) -> dict[str, str]:
+    """An ape wallet with one encrypted key, as `ape accounts import` leaves it; the variables that lead to it."""
+    (folder / "accounts").mkdir(parents=True)
+    keystore = Account.encrypt(development_key(8).key, PASSPHRASE, kdf="pbkdf2", iterations=2)
+    (folder / "accounts" / f"{alias}.json").write_text(json.dumps(keystore))
+    return {"APE_DATA_FOLDER": str(folder)}
 
 
 def differences(node: Anvil, record: DeploymentRecord) -> dict[str, Finding]:
@@ -94,15 +109,18 @@ def test_ape_deploy__dry_run__shows_the_plan_and_sends_nothing(node: Anvil, tmp_
 
 def test_ape_deploy__killed_half_way__resumes_and_verify_finds_only_what_was_tampered_with(node: Anvil, tmp_path: Path):
     out, journal = tmp_path / "local.json", tmp_path / "local.journal.json"
-    process = ape("deploy", node, "--out", str(out))
+    variables = wallet(tmp_path / "ape", "operator") | {"APE_ACCOUNTS_operator_PASSPHRASE": PASSPHRASE}
+    process = ape("deploy", node, "--account", "operator", "--out", str(out), **variables)
     while journal_steps(journal) < STEPS_BEFORE_THE_KILL and process.poll() is None:
         process.stdout.readline()  # type: ignore[union-attr]
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists() and journal_steps(journal) >= STEPS_BEFORE_THE_KILL
     before = int(node.request("eth_blockNumber"), 16)
-    status, shown, err = finish(ape("deploy", node, "--out", str(out)))
+    status, shown, err = finish(ape("deploy", node, "--account", "operator", "--out", str(out), **variables))
     assert status == 0, err
+    assert PASSPHRASE not in shown + err
+    assert DeploymentRecord.load(out).deployer == development_key(8).address
     assert shown.count("done ") >= before
     assert not journal.exists()
     assert Deployment.load(out).assets == {0: "USDC", 1: "WETH", 2: "WBTC", 3: "LINK"}
@@ -110,6 +128,26 @@ def test_ape_deploy__killed_half_way__resumes_and_verify_finds_only_what_was_tam
     status, shown, err = finish(ape("verify", node, "--deployment", str(out), "--json"))
     assert status == 1, err
     assert [finding["name"] for finding in json.loads(shown) if not finding["agrees"]] == ["trading fees"]
+
+
+def test_ape_deploy__locked_key_and_nobody_to_ask__says_which_variable_is_missing(node: Anvil, tmp_path: Path):
+    variables = wallet(tmp_path / "ape", "operator")
+    status, _, err = finish(ape("deploy", node, "--account", "operator", **variables))
+    assert status == 1
+    assert "APE_ACCOUNTS_operator_PASSPHRASE" in err and "Traceback" not in err
+
+
+def test_anvil__deterministic_deployer__is_the_one_the_builder_counts_on(deployment):
+    node, _ = deployment
+    assert (
+        bytes.fromhex(node.request("eth_getCode", DETERMINISTIC_DEPLOYER, "latest")[2:]) == DETERMINISTIC_DEPLOYER_CODE
+    )
+
+
+def test_rpc_backend__node_does_not_answer__error_without_the_url():
+    with pytest.raises(ChainUnreachable) as refused:
+        RpcBackend.connect("http://127.0.0.1:1/v2/secret-key")
+    assert "secret-key" not in str(refused.value) and refused.value.__cause__ is None
 
 
 def test_verify__as_deployed__agrees_in_everything(deployment):

@@ -101,9 +101,10 @@ class Blueprint:
         tokens = {self.network.settlement_symbol: self.network.settlement_token, **self.network.collaterals}
         for symbol, token in tokens.items():
             if token.address:
-                self._existing(f"token {symbol}", "MockToken", token.address)
+                contract = self._existing(f"token {symbol}", "MockToken", token.address)
             else:
-                self._create(f"token {symbol}", "MockToken", symbol, token.decimals)
+                contract = self._create(f"token {symbol}", "MockToken", symbol, token.decimals)
+            self._require_decimals(symbol, contract, token.decimals)
 
     def _feeds(self) -> None:
         for symbol, rank, aggregator in self._aggregators():
@@ -253,7 +254,6 @@ class Blueprint:
             view = house.call("assetOf", asset)
             return {key: getattr(view, key) for key in listed}
 
-        self._require_decimals(symbol, token, collateral.decimals)
         self._set(f"list {symbol}", house, "listAsset", (token, underlying), listed, read)
         self._outflow(house, symbol, collateral)
         cap = collateral.units(collateral.deposit_cap)

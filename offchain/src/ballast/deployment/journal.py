@@ -71,11 +71,6 @@ class Journal:
     def found_done(self, step: Step) -> None:
         self._tell("done", step)
 
-    def remove(self) -> None:
-        """Once the deployment's own record is written, the journal has no further use."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
     def _write(self) -> None:
         if self._path is not None:
             steps = {name: asdict(entry) for name, entry in self.entries.items()}

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import requests
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider, Web3
@@ -35,10 +34,6 @@ class KeySigner:
 
     def __init__(self, account: LocalAccount) -> None:
         self._account = account
-
-    @classmethod
-    def from_key(cls, key: str | bytes) -> KeySigner:
-        return cls(Account.from_key(key))
 
     @property
     def address(self) -> str:
