@@ -110,10 +110,11 @@ class Blueprint:
         for symbol, rank, aggregator in self._aggregators():
             name = f"{rank} feed {symbol}"
             if aggregator.address:
-                self._existing(name, "MockAggregator", aggregator.address)
+                contract = self._existing(name, "MockAggregator", aggregator.address)
             else:
                 arguments = (f"{symbol} / USD {rank}", aggregator.decimals, aggregator.opening_answer)
-                self._create(name, "MockAggregator", *arguments)
+                contract = self._create(name, "MockAggregator", *arguments)
+            self._require_decimals(name, contract, aggregator.decimals)
 
     def _aggregators(self) -> Iterable[tuple[str, str, Aggregator]]:
         for symbol, underlying in self.network.underlyings.items():
