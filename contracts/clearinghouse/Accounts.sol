@@ -6,67 +6,72 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Cash} from "./Cash.sol";
 import {Markets} from "./Markets.sol";
 import {Vault} from "./Vault.sol";
+import {Market} from "./Market.sol";
 import {Header, PositionWord, packHeader, packPosition, unpackHeader} from "./Words.sol";
-import {Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 
 /// @title Accounts: opened into memory, changed there, written once
-abstract contract Accounts is Cash, Vault, Markets {
+abstract contract Accounts is Vault, Markets {
     uint256 internal constant MAX_COLLATERALS = 8;
     uint256 internal constant MAX_POSITIONS = 64;
     uint256 private constant FREE = type(uint256).max;
 
     function _newSet() internal view returns (WorkingSet memory set) {
-        set.totals = _accruedTotals();
+        _accrueTotals(set.totals);
     }
 
     // Open ------------------------------------------------------------------------------------------------------
 
     /// @dev Cash, collateral and flags of an account, without its positions: enough to pay something into it.
     function _openLight(WorkingSet memory set, AccountId id) internal view returns (OpenAccount memory account) {
+        _readAccount(set, account, id);
+    }
+
+    function _readAccount(WorkingSet memory set, OpenAccount memory account, AccountId id) private view {
         StoredAccount storage stored = _accounts[id];
         account.id = id;
         _loadCash(account, stored.cash, set.totals);
-        account.storedHeader = stored.header;
-        account.header = unpackHeader(account.storedHeader);
-        account.foundAssets = account.header.assets;
-        for (uint256 k; account.foundAssets >> (8 * k) != 0; ++k) {
-            uint256 asset = _assetAt(account.foundAssets, k);
+        uint256 header = stored.header;
+        account.storedHeader = header;
+        if (header == 0) return;
+        unpackHeader(header, account.header);
+        uint256 assets = account.header.assets;
+        account.foundAssets = assets;
+        for (uint256 k; assets != 0; ++k) {
+            uint256 asset = assets & 0xff;
             if (asset != 0) account.amounts[k] = account.foundAmounts[k] = stored.collateral[asset];
+            assets >>= 8;
         }
     }
 
-    /// @dev The account in memory, with its positions and their markets; read at most once.
-    function _load(WorkingSet memory set, AccountId id) internal view returns (OpenAccount memory account) {
-        for (uint256 i; i < set.accountCount; ++i) {
-            if (set.accounts[i].id == id) return set.accounts[i];
+    /// @dev Reads an account, with its positions and their markets, at most once.
+    /// @param room For how many more positions there should be places, though more can be made.
+    /// @return place Of it among the set's accounts.
+    function _loadAccount(WorkingSet memory set, AccountId id, uint256 room) internal view returns (uint256 place) {
+        for (; place < set.accountCount; ++place) {
+            if (set.accounts[place].id == id) return place;
         }
-        account = _openLight(set, id);
+        OpenAccount memory account;
+        _readAccount(set, account, id);
+        set.addAccount(account);
         uint256 count = account.header.positionCount;
         account.storedPositions = new PositionWord[](count);
-        account.realised = new int256[](count);
-        account.positions = new PositionWord[](MAX_POSITIONS);
+        account.positions = new PositionWord[](count + room);
+        account.markets = placesForMarkets(count + room);
         for (uint256 k; k < count; ++k) {
             PositionWord position = _accounts[id].positions[k];
             account.storedPositions[k] = account.positions[k] = position;
-            _market(set, position.instrumentIn());
+            uint256 marketPlace = _loadMarket(set, position.instrumentIn());
+            account.markets[k] = set.markets[marketPlace];
         }
         if (!_isFlat(account)) _needCollateral(set, account.foundAssets);
-        set.addAccount(account);
-    }
-
-    /// @dev Opens an account to act on it.
-    function _open(WorkingSet memory set, AccountId id) internal returns (OpenAccount memory account) {
-        account = _load(set, id);
-        _refreshQuotes(set);
-        _realiseAll(set);
     }
 
     function _needCollateral(WorkingSet memory set, uint256 assets) internal view {
-        for (uint256 k; k < MAX_COLLATERALS; ++k) {
-            uint256 asset = _assetAt(assets, k);
+        for (; assets != 0; assets >>= 8) {
+            uint256 asset = assets & 0xff;
             if (asset != 0) set.needed |= 1 << _assets[asset].underlying;
         }
     }
@@ -85,32 +90,28 @@ abstract contract Accounts is Cash, Vault, Markets {
         _markMarkets(set);
     }
 
-    /// @dev Realises the accounts opened since the last call.
+    /// @dev Realises the accounts loaded since the last call.
     function _realiseAll(WorkingSet memory set) internal {
         for (uint256 i; i < set.accountCount; ++i) {
             OpenAccount memory account = set.accounts[i];
             if (account.opened) continue;
-            _realiseInMemory(set, account);
             account.opened = true;
-            for (uint256 k; k < account.realised.length; ++k) {
-                if (account.realised[k] == 0) continue;
-                uint256 instrument = account.storedPositions[k].instrumentIn();
-                emit IClearinghouseCore.Realised(account.id, uint24(instrument), account.realised[k]);
+            for (uint256 k; k < account.storedPositions.length; ++k) {
+                int256 value = _realiseAt(account, k);
+                if (value == 0) continue;
+                emit IClearinghouseCore.Realised(account.id, uint24(account.markets[k].index), value);
             }
         }
     }
 
-    /// @dev Moves the value of each perpetual whose price is trusted into cash.
-    function _realiseInMemory(WorkingSet memory set, OpenAccount memory account) internal view {
-        for (uint256 k; k < account.header.positionCount; ++k) {
-            PositionWord position = account.positions[k];
-            Market memory market = _market(set, position.instrumentIn());
-            if (!market.perp || !_trusted(market.quote)) continue;
-            int256 value = _valueOf(position, market);
-            account.realised[k] = value;
-            account.cash += value;
-            account.positions[k] = packPosition(market.index, position.sizeIn(), position.quoteIn() - value);
-        }
+    /// @dev Moves the value of one perpetual, where its price is trusted, into cash.
+    function _realiseAt(OpenAccount memory account, uint256 place) internal pure returns (int256 value) {
+        Market memory market = account.markets[place];
+        if (!market.perp || !market.isTrusted()) return 0;
+        PositionWord position = account.positions[place];
+        value = _valueOf(position, market);
+        account.cash += value;
+        account.positions[place] = packPosition(market.index, position.sizeIn(), position.quoteIn() - value);
     }
 
     // Change ----------------------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ abstract contract Accounts is Cash, Vault, Markets {
     /// @dev Pulls settlement tokens into an account's cash.
     function _payIn(WorkingSet memory set, OpenAccount memory account, address from, uint256 amount) internal {
         _pull(0, from, amount);
-        set.totals.tokens += amount;
+        _countTokens({amountIn: amount, amountOut: 0});
         _addBalance(account, 0, amount, true);
         emit IClearinghouseCore.Deposited(account.id, 0, from, amount);
     }
@@ -199,11 +200,7 @@ abstract contract Accounts is Cash, Vault, Markets {
     function _changePosition(OpenAccount memory account, Market memory market, int256 size, int256 quote) internal {
         uint256 place = _positionPlace(account, market.index);
         Header memory header = account.header;
-        if (place == header.positionCount) {
-            if (place == MAX_POSITIONS) revert IClearinghouseCore.TooManyPositions(account.id);
-            _bind(account, market.underlying);
-            ++header.positionCount;
-        }
+        if (place == header.positionCount) _addPosition(account, market);
         PositionWord position = account.positions[place];
         int256 before = position.sizeIn();
         size += before;
@@ -215,10 +212,27 @@ abstract contract Accounts is Cash, Vault, Markets {
         }
         uint256 last = --header.positionCount;
         account.positions[place] = account.positions[last];
+        account.markets[place] = account.markets[last];
         account.positions[last] = PositionWord.wrap(0);
         account.cash += quote;
         _unbind(account);
         emit IClearinghouseCore.PositionClosed(account.id, uint24(market.index), quote);
+    }
+
+    /// @dev A place for a position of `market` behind the others.
+    function _addPosition(OpenAccount memory account, Market memory market) private pure {
+        uint256 count = account.header.positionCount++;
+        if (count == MAX_POSITIONS) revert IClearinghouseCore.TooManyPositions(account.id);
+        _bind(account, market.underlying);
+        if (count == account.positions.length) {
+            PositionWord[] memory positions = new PositionWord[](2 * count + 1);
+            Market[] memory markets = placesForMarkets(2 * count + 1);
+            for (uint256 k; k < count; ++k) {
+                (positions[k], markets[k]) = (account.positions[k], account.markets[k]);
+            }
+            (account.positions, account.markets) = (positions, markets);
+        }
+        account.markets[count] = market;
     }
 
     /// @return place Of the position, or the position count where there is none.
@@ -254,9 +268,7 @@ abstract contract Accounts is Cash, Vault, Markets {
         uint256 count = account.header.positionCount;
         for (uint256 k; k < before || k < count; ++k) {
             PositionWord position = account.positions[k];
-            bool known = k < before;
-            if (known && PositionWord.unwrap(account.storedPositions[k]) == PositionWord.unwrap(position)) continue;
-            stored.positions[k] = position;
+            if (k >= before || !(position == account.storedPositions[k])) stored.positions[k] = position;
         }
     }
 

@@ -17,8 +17,8 @@ abstract contract Acts is Trading, Lock {
         WorkingSet memory set = _newSet();
         for (uint256 i; i < acts.length; ++i) {
             if (acts[i].kind == ActKind.Trade) continue;
-            _load(set, acts[i].account);
-            if (acts[i].kind == ActKind.Move) _load(set, acts[i].counterpart);
+            _loadAccount(set, acts[i].account, 0);
+            if (acts[i].kind == ActKind.Move) _loadAccount(set, acts[i].counterpart, 0);
         }
         _refreshQuotes(set);
         _realiseAll(set);
@@ -34,11 +34,12 @@ abstract contract Acts is Trading, Lock {
 
     function _runAct(WorkingSet memory set, Act memory act) private {
         if (act.kind == ActKind.Trade) return _runTrade(set, act.data);
-        OpenAccount memory account = _load(set, act.account);
+        uint256 place = _loadAccount(set, act.account, 0);
+        OpenAccount memory account = set.accounts[place];
         if (act.kind == ActKind.Deposit) return _depositInto(set, account, act.asset, act.amount);
         if (account.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(act.account);
         if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(set, account, act);
-        else if (act.kind == ActKind.Move) _moveBetween(account, _load(set, act.counterpart), act);
+        else if (act.kind == ActKind.Move) _moveTo(set, account, act);
         // What is left is a realise, which opening has done.
     }
 
@@ -70,11 +71,13 @@ abstract contract Acts is Trading, Lock {
         uint256 free;
         if (_isFlat(account)) free = _useExitRight(account.id, act.asset, amount, account.header.positionNonce);
         else ++account.header.positionNonce;
-        _countOut(act.asset, amount, free, set.totals);
+        _countOut(act.asset, amount, free);
         emit IClearinghouseCore.Withdrawn(account.id, act.asset, act.receiver, amount);
     }
 
-    function _moveBetween(OpenAccount memory from, OpenAccount memory to, Act memory act) private {
+    function _moveTo(WorkingSet memory set, OpenAccount memory from, Act memory act) private {
+        uint256 place = _loadAccount(set, act.counterpart, 0);
+        OpenAccount memory to = set.accounts[place];
         address owner = to.id.ownerOf();
         if (from.id.ownerOf() != owner || from.id == to.id) revert IClearinghouseCore.DifferentOwners(from.id, to.id);
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(to.id);

@@ -7,7 +7,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
 import {BILLION, RAY, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
-import {CashWord, packCash, packPair, unpackCash, unpackPair} from "./Words.sol";
+import {MAX_INDEX, CashWord, packCash, packIndices, packPair, unpackCash, unpackIndices, unpackPair} from "./Words.sol";
 import {OpenAccount, Totals} from "./WorkingSet.sol";
 
 /// @title Cash, interest and the exact books of both
@@ -17,26 +17,18 @@ import {OpenAccount, Totals} from "./WorkingSet.sol";
 abstract contract Cash is ClearinghouseStorage {
     uint256 private constant YEAR = 365 days;
 
-    /// @dev Indices stop here, at a billionfold: far beyond use, and inside every cast.
-    uint256 private constant MAX_INDEX = 1e36;
-
     /// @dev The books accrued to now. Writes nothing.
-    function _accruedTotals() internal view returns (Totals memory totals) {
+    function _accrueTotals(Totals memory totals) internal view {
         StoredTotals storage stored = _totals;
-        (totals.supplyIndex, totals.borrowIndex) = unpackPair(stored.indices);
+        (totals.supplyIndex, totals.borrowIndex, totals.accruedAt) = unpackIndices(stored.indices);
         (totals.supplyShares, totals.debtShares) = unpackPair(stored.shares);
-        totals.feesRay = stored.feesRay;
-        totals.accruedAt = stored.accruedAt;
-        (totals.tokens, totals.uncoveredLoss) = unpackPair(stored.assets);
-        if (totals.accruedAt != block.timestamp) _accrueInterest(totals);
+        if (totals.accruedAt != block.timestamp && totals.debtShares != 0) _accrueInterest(totals);
     }
 
     /// @dev What debtors pay and suppliers do not get goes to fees, in ray-wei, exactly. Suppliers never earn more than
     ///      the borrow rate, however little they are.
     function _accrueInterest(Totals memory totals) private view {
         uint256 elapsed = block.timestamp - totals.accruedAt;
-        totals.accruedAt = block.timestamp;
-        if (totals.debtShares == 0) return;
         InterestCurve memory curve = _interestCurve;
         uint256 rate = _borrowRate(curve, totals);
         uint256 borrowGrowth = mulDivDown(totals.borrowIndex, rate * elapsed, BILLION * YEAR);
@@ -48,9 +40,10 @@ abstract contract Cash is ClearinghouseStorage {
             uint256 most = mulDivDown(totals.supplyIndex, borrowGrowth, totals.borrowIndex);
             supplyGrowth = shared < most ? shared : most;
         }
+        totals.accrued = true;
         totals.borrowIndex += borrowGrowth;
         totals.supplyIndex += supplyGrowth;
-        totals.feesRay += int256(interest - totals.supplyShares * supplyGrowth);
+        totals.newFeesRay += int256(interest - totals.supplyShares * supplyGrowth);
     }
 
     /// @dev A year, 1e9 is one.
@@ -67,17 +60,24 @@ abstract contract Cash is ClearinghouseStorage {
 
     function _saveTotals(Totals memory totals) internal {
         StoredTotals storage stored = _totals;
-        bool accrued = stored.accruedAt != totals.accruedAt && totals.debtShares != 0;
-        stored.indices = packPair(totals.supplyIndex, totals.borrowIndex);
-        stored.shares = packPair(totals.supplyShares, totals.debtShares);
-        stored.feesRay = SafeCast.toInt216(totals.feesRay);
-        stored.accruedAt = uint40(totals.accruedAt);
-        stored.assets = packPair(totals.tokens, totals.uncoveredLoss);
-        if (accrued) {
-            emit IClearinghouseCore.InterestAccrued(
-                totals.supplyIndex, totals.borrowIndex, _totalCash(totals), _totalDebt(totals)
-            );
+        if (totals.accruedAt != block.timestamp) {
+            stored.indices = packIndices(totals.supplyIndex, totals.borrowIndex, block.timestamp);
+            if (totals.accrued) {
+                emit IClearinghouseCore.InterestAccrued(
+                    totals.supplyIndex, totals.borrowIndex, _totalCash(totals), _totalDebt(totals)
+                );
+            }
         }
+        stored.shares = packPair(totals.supplyShares, totals.debtShares);
+        if (totals.newFeesRay != 0) stored.feesRay += totals.newFeesRay;
+    }
+
+    /// @dev Counts settlement tokens into and out of the vault.
+    function _countTokens(uint256 amountIn, uint256 amountOut) internal {
+        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
+        tokens += amountIn;
+        if (amountOut > tokens) revert IClearinghouseCore.InsufficientLiquidity(0, tokens, amountOut);
+        _totals.assets = packPair(tokens - amountOut, uncoveredLoss);
     }
 
     /// @dev Σ of positive cash, rounded up.
@@ -106,7 +106,7 @@ abstract contract Cash is ClearinghouseStorage {
     function _saveCash(OpenAccount memory account, Totals memory totals) internal {
         if (account.cash == account.foundCash) return;
         int256 booked = _rebook(account, totals);
-        totals.feesRay += (account.cash - account.foundCash) * SIGNED_RAY - booked;
+        totals.newFeesRay += (account.cash - account.foundCash) * SIGNED_RAY - booked;
         uint256 index = account.cash < 0 ? totals.borrowIndex : totals.supplyIndex;
         _accounts[account.id].cash = packCash(account.cash, index);
         int256 interest = account.foundCash - account.storedCash;

@@ -11,6 +11,7 @@ import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
 import {Slices} from "./Slices.sol";
+import {positionNonceIn} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse
@@ -137,6 +138,11 @@ contract Clearinghouse is IClearinghouseCore, Slices {
     /// @inheritdoc IClearinghouseCore
     function marginOf(AccountId account) external view returns (Margin memory) {
         return _marginNow(account);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function positionNonceOf(AccountId account) external view returns (uint64) {
+        return positionNonceIn(_accounts[account].header);
     }
 
     /// @inheritdoc IClearinghouseCore

@@ -25,10 +25,11 @@ import {BILLION, RAY, SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId, perpOf} from "../types/InstrumentId.sol";
 import {Portfolio} from "../types/Portfolio.sol";
+import {Market, unpackTerms} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
 import {Upkeep} from "./Upkeep.sol";
-import {PositionWord, packPair} from "./Words.sol";
-import {Market, OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
+import {PositionWord, packIndices, unpackPair} from "./Words.sol";
+import {OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse's setters, upkeep and reports
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
@@ -52,7 +53,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     function initialise(address authority_, address settlementToken, address engine, address hub) external {
         if (address(this).code.length != 0) revert AlreadyInitialised();
         _setAuthority(_nonZero(authority_, "authority"));
-        _totals.indices = packPair(RAY, RAY);
+        _totals.indices = packIndices(RAY, RAY, 0);
         _setMarginEngine(engine);
         _setOracleHub(hub);
         _list(settlementToken, 0);
@@ -99,7 +100,9 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         _requireAtMost("kink", curve.kink, BILLION - 1);
         _requireAtLeast("kink", curve.kink, 1);
         _requireAtMost("reserveFactor", curve.reserveFactor, MAX_RESERVE_FACTOR);
-        _saveTotals(_accruedTotals());
+        Totals memory totals;
+        _accrueTotals(totals);
+        _saveTotals(totals);
         _interestCurve = curve;
         emit InterestCurveSet(curve);
     }
@@ -107,7 +110,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     /// @inheritdoc IClearinghouseAdmin
     function listAsset(address token, uint8 underlying) external restricted returns (uint8 asset) {
         _requireAtLeast("underlying", underlying, 1);
-        for (uint256 i; i < _assets.length; ++i) {
+        for (uint256 i; i < _assetCount; ++i) {
             if (_assets[i].token == token) revert AlreadyListed(token);
         }
         return _list(token, underlying);
@@ -159,16 +162,19 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         _requireAtMost("sizeStepExponent", sizeStepExponent, MAX_DECIMALS);
         InstrumentId id = perpOf(underlying);
         if (_marketIndex[id] != 0) revert InstrumentAlreadyListed(_marketIndex[id]);
-        StoredMarket storage stored = _markets.push();
-        index = uint24(_markets.length); // bounded by the perps of 255 underlyings
+        Market memory market;
+        market.underlying = underlying;
+        market.perp = true;
+        market.sizeStepExponent = sizeStepExponent;
+        market.window = _underlyings[underlying].basisWindow;
+        market.accruedAt = market.sampledAt = block.timestamp;
+        index = uint24(++_marketCount); // bounded by the perps of 255 underlyings
         _marketIndex[id] = index;
+        StoredMarket storage stored = _markets[index];
         stored.id = id;
-        stored.underlying = underlying;
-        stored.perp = true;
-        stored.sizeStepExponent = sizeStepExponent;
+        stored.funding = market.packFunding();
+        stored.terms = market.packTerms();
         stored.openInterestCap = openInterestCap;
-        stored.window = _underlyings[underlying].basisWindow;
-        stored.accruedAt = stored.sampledAt = uint32(block.timestamp);
         emit IClearinghouseCore.InstrumentListed(index, id, 10 ** sizeStepExponent);
         emit IClearinghouseCore.OpenInterestCapSet(index, openInterestCap);
     }
@@ -199,7 +205,10 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     function setReduceOnly(uint24 instrument, uint40 until) external restricted {
         _requireAtMost("until", until, block.timestamp + MAX_PAUSE);
         StoredMarket storage stored = _storedMarket(instrument);
-        stored.reduceOnlySet = until > block.timestamp;
+        Market memory market;
+        unpackTerms(stored.terms, market);
+        market.reduceOnlySet = until > block.timestamp;
+        stored.terms = market.packTerms();
         stored.reduceOnlyUntil = until;
         emit IClearinghouseCore.ReduceOnlySet(instrument, until > block.timestamp, until);
     }
@@ -208,8 +217,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
 
     /// @inheritdoc IClearinghouseReports
     function portfolioOf(AccountId account) external view returns (Portfolio memory) {
-        (WorkingSet memory set, OpenAccount memory opened) = _view(account);
-        return _portfolio(set, opened);
+        return _portfolio(_view(account).accounts[0]);
     }
 
     /// @inheritdoc IClearinghouseReports
@@ -220,7 +228,8 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     /// @inheritdoc IClearinghouseReports
     function accountOf(AccountId account) external view returns (AccountView memory report) {
         WorkingSet memory set = _newSet();
-        OpenAccount memory opened = _load(set, account);
+        _loadAccount(set, account, 0);
+        OpenAccount memory opened = set.accounts[0];
         _readQuotes(set);
         report.cash = opened.cash;
         report.positionNonce = uint64(opened.header.positionNonce);
@@ -230,7 +239,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         report.positions = new PositionView[](opened.header.positionCount);
         for (uint256 k; k < report.positions.length; ++k) {
             PositionWord position = opened.positions[k];
-            Market memory market = _market(set, position.instrumentIn());
+            Market memory market = opened.markets[k];
             report.positions[k] = PositionView({
                 index: uint24(market.index),
                 instrument: market.id,
@@ -262,13 +271,15 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
 
     /// @inheritdoc IClearinghouseReports
     function assetCount() external view returns (uint256) {
-        return _assets.length;
+        return _assetCount;
     }
 
     /// @inheritdoc IClearinghouseReports
     function instrumentOf(uint24 instrument) external view returns (InstrumentView memory) {
-        Market memory market = _market(_newSet(), instrument);
-        StoredMarket storage stored = _markets[instrument - 1];
+        WorkingSet memory set = _newSet();
+        _loadMarket(set, instrument);
+        Market memory market = set.markets[0];
+        StoredMarket storage stored = _markets[instrument];
         return InstrumentView({
             id: market.id,
             index: instrument,
@@ -276,39 +287,43 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
             basis: market.basis,
             openInterest: market.openInterest,
             openInterestCap: stored.openInterestCap,
-            sizeStep: market.sizeStep,
+            sizeStep: 10 ** market.sizeStepExponent,
             reduceOnly: stored.reduceOnlyUntil > block.timestamp
         });
     }
 
     /// @inheritdoc IClearinghouseReports
     function instrumentCount() external view returns (uint256) {
-        return _markets.length;
+        return _marketCount;
     }
 
     /// @inheritdoc IClearinghouseReports
     function markOf(uint24 instrument) external view returns (uint256) {
         WorkingSet memory set = _newSet();
-        Market memory market = _market(set, instrument);
+        _loadMarket(set, instrument);
+        Market memory market = set.markets[0];
         _readQuotes(set);
         return market.mark;
     }
 
     /// @inheritdoc IClearinghouseReports
     function vaultState() external view returns (VaultView memory) {
-        Totals memory totals = _accruedTotals();
+        Totals memory totals;
+        _accrueTotals(totals);
+        int256 feesRay = _totals.feesRay + totals.newFeesRay;
+        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
         return VaultView({
             supplyIndex: totals.supplyIndex,
             borrowIndex: totals.borrowIndex,
             totalCash: _totalCash(totals),
             totalDebt: _totalDebt(totals),
-            fees: divDown(totals.feesRay, SIGNED_RAY),
-            uncoveredLoss: totals.uncoveredLoss,
-            accruedAt: _totals.accruedAt,
+            fees: divDown(feesRay, SIGNED_RAY),
+            uncoveredLoss: uncoveredLoss,
+            accruedAt: uint40(totals.accruedAt),
             supplyShares: totals.supplyShares,
             debtShares: totals.debtShares,
-            feesRay: totals.feesRay,
-            tokens: totals.tokens
+            feesRay: feesRay,
+            tokens: tokens
         });
     }
 
@@ -397,20 +412,13 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     function _list(address token, uint8 underlying) private returns (uint8 asset) {
         uint256 decimals = IERC20Metadata(_nonZero(token, "token")).decimals();
         _requireAtMost("decimals", decimals, MAX_DECIMALS);
-        _requireAtMost("asset", _assets.length, type(uint8).max);
-        asset = uint8(_assets.length);
-        StoredAsset storage stored = _assets.push();
+        _requireAtMost("asset", _assetCount, type(uint8).max);
+        asset = uint8(_assetCount++);
+        StoredAsset storage stored = _assets[asset];
         stored.token = token;
         stored.decimals = uint8(decimals);
         stored.underlying = underlying;
         emit IClearinghouseCore.AssetListed(asset, token, underlying, uint8(decimals));
-    }
-
-    function _storedMarket(uint24 instrument) private view returns (StoredMarket storage) {
-        if (instrument == 0 || instrument > _markets.length) {
-            revert IClearinghouseCore.UnknownInstrument(instrument);
-        }
-        return _markets[instrument - 1];
     }
 
     function _nonZero(address value, bytes32 name) private pure returns (address) {

@@ -10,8 +10,9 @@ import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
+import {Market} from "./Market.sol";
 import {PositionWord} from "./Words.sol";
-import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {Check, OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 
 /// @title The one margin check
 abstract contract MarginCheck is Accounts {
@@ -83,7 +84,7 @@ abstract contract MarginCheck is Accounts {
     }
 
     function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory) {
-        return IMarginEngine(_marginEngine).assess(_portfolio(set, account), set.quotes, set.settlementTokenUsd);
+        return IMarginEngine(_marginEngine).assess(_portfolio(account), set.quotes, set.settlementTokenUsd);
     }
 
     /// @dev As the account was found, what it was given since included: deposits are always allowed.
@@ -91,17 +92,25 @@ abstract contract MarginCheck is Accounts {
         Portfolio memory portfolio;
         portfolio.cash = account.foundCash + account.deposited;
         portfolio.collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
-        portfolio.positions = _positionLegs(set, account.storedPositions, account.storedPositions.length);
+        portfolio.positions = _positionLegs(account.storedPositions, _foundMarkets(set, account), account.storedPositions.length);
         return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.settlementTokenUsd);
     }
 
-    function _portfolio(
+    function _foundMarkets(
         WorkingSet memory set,
         OpenAccount memory account
-    ) internal view returns (Portfolio memory portfolio) {
+    ) private view returns (Market[] memory markets) {
+        markets = placesForMarkets(account.storedPositions.length);
+        for (uint256 k; k < markets.length; ++k) {
+            uint256 place = _loadMarket(set, account.storedPositions[k].instrumentIn());
+            markets[k] = set.markets[place];
+        }
+    }
+
+    function _portfolio(OpenAccount memory account) internal view returns (Portfolio memory portfolio) {
         portfolio.cash = account.cash;
         portfolio.collaterals = _collateralLegs(account.header.assets, account.amounts);
-        portfolio.positions = _positionLegs(set, account.positions, account.header.positionCount);
+        portfolio.positions = _positionLegs(account.positions, account.markets, account.header.positionCount);
     }
 
     function _collateralLegs(
@@ -109,27 +118,30 @@ abstract contract MarginCheck is Accounts {
         uint256[8] memory amounts
     ) private view returns (CollateralLeg[] memory legs) {
         uint256 count;
-        for (uint256 k; k < MAX_COLLATERALS; ++k) {
-            if (_assetAt(assets, k) != 0) ++count;
+        for (uint256 rest = assets; rest != 0; rest >>= 8) {
+            if (rest & 0xff != 0) ++count;
         }
         legs = new CollateralLeg[](count);
         for (uint256 k = MAX_COLLATERALS; count != 0;) {
             uint256 asset = _assetAt(assets, --k);
             if (asset == 0) continue;
-            uint256 amount = amounts[k] * _scaleOf(asset);
-            legs[--count] = CollateralLeg(uint8(asset), _assets[asset].underlying, SafeCast.toUint128(amount));
+            CollateralLeg memory leg = legs[--count];
+            leg.asset = uint8(asset);
+            StoredAsset storage stored = _assets[asset];
+            leg.underlying = stored.underlying;
+            leg.amount = SafeCast.toUint128(amounts[k] * 10 ** (18 - stored.decimals));
         }
     }
 
     function _positionLegs(
-        WorkingSet memory set,
         PositionWord[] memory positions,
+        Market[] memory markets,
         uint256 count
-    ) private view returns (PositionLeg[] memory legs) {
+    ) private pure returns (PositionLeg[] memory legs) {
         legs = new PositionLeg[](count);
         for (uint256 k; k < count; ++k) {
             PositionWord position = positions[k];
-            Market memory market = _market(set, position.instrumentIn());
+            Market memory market = markets[k];
             PositionLeg memory leg = legs[k];
             leg.instrument = market.id;
             leg.size = int128(position.sizeIn());
@@ -140,15 +152,19 @@ abstract contract MarginCheck is Accounts {
 
     /// @dev Margin of an account as it is stored, opened afresh, everything accrued and realised in memory only.
     function _marginNow(AccountId id) internal view returns (Margin memory) {
-        (WorkingSet memory set, OpenAccount memory account) = _view(id);
-        return _assess(set, account);
+        WorkingSet memory set = _view(id);
+        return _assess(set, set.accounts[0]);
     }
 
-    function _view(AccountId id) internal view returns (WorkingSet memory set, OpenAccount memory account) {
-        set = _newSet();
-        account = _load(set, id);
+    /// @return set With that one account, as the next act would open it.
+    function _view(AccountId id) internal view returns (WorkingSet memory set) {
+        _accrueTotals(set.totals);
+        _loadAccount(set, id, 0);
+        OpenAccount memory account = set.accounts[0];
         _needCollateral(set, account.foundAssets);
         _readQuotes(set);
-        _realiseInMemory(set, account);
+        for (uint256 k; k < account.storedPositions.length; ++k) {
+            _realiseAt(account, k);
+        }
     }
 }

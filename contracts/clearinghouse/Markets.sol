@@ -7,110 +7,113 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {
     BILLION,
     SIGNED_BILLION,
-    SIGNED_WAD,
     WAD,
     divDown,
     magnitude,
     mulDivDown,
+    mulWadDown,
     positivePart
 } from "../math/FixedPoint.sol";
 import {perpOf} from "../types/InstrumentId.sol";
-import {OracleState, Quote} from "../types/Quote.sol";
+import {Quote} from "../types/Quote.sol";
+import {Market, TermsWord, unpackFunding, unpackTerms} from "./Market.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
 import {PositionWord} from "./Words.sol";
-import {Market, WorkingSet} from "./WorkingSet.sol";
+import {WorkingSet} from "./WorkingSet.sol";
 
 /// @title Instruments: funding, basis, marks, open interest
 abstract contract Markets is ClearinghouseStorage {
     /// @dev A constant basis b pays b of the index in this time.
     int256 private constant FUNDING_PERIOD = 8 hours;
 
-    /// @dev The instrument in memory, funding accrued to now; read at most once.
-    function _market(WorkingSet memory set, uint256 index) internal view returns (Market memory market) {
-        for (uint256 i; i < set.marketCount; ++i) {
-            if (set.markets[i].index == index) return set.markets[i];
+    /// @dev Reads an instrument, funding accrued to now, at most once.
+    /// @return place Of it among the set's markets.
+    function _loadMarket(WorkingSet memory set, uint256 index) internal view returns (uint256 place) {
+        uint256 bit = 1 << (index & 0xff);
+        uint256 count = set.marketCount;
+        // Only where an instrument of the same bit was met can this one have been.
+        if (set.metMarkets & bit != 0) {
+            for (; place < count; ++place) {
+                if (set.markets[place].index == index) return place;
+            }
         }
-        market = _readMarket(index);
-        set.needed |= 1 << market.underlying;
-        set.addMarket(market);
-    }
-
-    function _readMarket(uint256 index) private view returns (Market memory market) {
-        if (index == 0 || index > _markets.length) revert IClearinghouseCore.UnknownInstrument(uint24(index));
-        StoredMarket storage stored = _markets[index - 1];
+        StoredMarket storage stored = _storedMarket(index);
+        Market memory market;
         market.index = index;
-        market.underlying = stored.underlying;
-        market.perp = stored.perp;
+        unpackTerms(stored.terms, market);
+        unpackFunding(stored.funding, market);
         // A perpetual's id follows from its underlying, which spares reading it.
         market.id = market.perp ? perpOf(uint8(market.underlying)) : stored.id;
-        market.reduceOnlySet = stored.reduceOnlySet;
-        market.sizeStep = 10 ** stored.sizeStepExponent;
-        market.funding = stored.funding;
-        market.indexPrice = stored.indexPrice;
-        market.accruedAt = stored.accruedAt;
-        market.basisStart = stored.basisStart;
-        market.basisSample = stored.basisSample;
-        market.sampledAt = stored.sampledAt;
-        market.window = stored.window;
-        market.openInterest = market.foundOpenInterest = stored.openInterest;
         _accrueFunding(market);
+        set.needed |= 1 << market.underlying;
+        set.metMarkets |= bit;
+        set.addMarket(market);
+        return count;
+    }
+
+    function _storedMarket(uint256 index) internal view returns (StoredMarket storage stored) {
+        stored = _markets[index];
+        if (TermsWord.unwrap(stored.terms) == 0) revert IClearinghouseCore.UnknownInstrument(uint24(index));
     }
 
     /// @dev F grows by index · ∫ basis dt / 8 h since the last written accrual, rounded down once.
     function _accrueFunding(Market memory market) private view {
-        int256 until = int256(block.timestamp - market.sampledAt);
-        int256 from = int256(market.accruedAt - market.sampledAt);
-        int256 window = int256(market.window);
-        int256 growth = _basisIntegral(market, until) - _basisIntegral(market, from);
-        market.funding += divDown(int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD);
-        market.basis = until >= window
-            ? market.basisSample
-            : market.basisStart + (market.basisSample - market.basisStart) * until / window;
+        // Unchecked: times have 32 bits, the window 24, a basis 31, the index price 96: together below 2^200.
+        unchecked {
+            int256 until = int256(block.timestamp - market.sampledAt);
+            int256 window = int256(market.window);
+            int256 growth = _basisIntegral(market, until)
+                - _basisIntegral(market, int256(market.accruedAt - market.sampledAt));
+            market.funding +=
+                divDown(int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD);
+            market.basis = until >= window
+                ? market.basisSample
+                : market.basisStart + (market.basisSample - market.basisStart) * until / window;
+        }
     }
 
     /// @dev 2 · window · ∫₀^elapsed basis dt, 1e9 · s² is one: whole, so that it can be split anywhere.
     function _basisIntegral(Market memory market, int256 elapsed) private pure returns (int256) {
         int256 window = int256(market.window);
-        if (elapsed <= window) {
-            return elapsed * (2 * window * market.basisStart + (market.basisSample - market.basisStart) * elapsed);
+        int256 start = market.basisStart;
+        int256 sample = market.basisSample;
+        // Unchecked: below 2^90, as above.
+        unchecked {
+            if (elapsed <= window) return elapsed * (2 * window * start + (sample - start) * elapsed);
+            return window * window * (start - sample) + 2 * window * sample * elapsed;
         }
-        return window * window * (market.basisStart - market.basisSample) + 2 * window * market.basisSample * elapsed;
     }
 
-    /// @dev Gives each market of the set its quote and mark, once the quotes are known.
+    /// @dev Gives each market of the set its price, once the quotes are known.
     function _markMarkets(WorkingSet memory set) internal pure {
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
             if (market.mark != 0) continue;
-            market.quote = _quoteOf(set, market.underlying);
-            market.mark = mulDivDown(market.quote.index, uint256(SIGNED_BILLION + market.basis), BILLION);
+            uint256 place;
+            while (set.quotes[place].underlying != market.underlying) ++place;
+            Quote memory quote = set.quotes[place];
+            market.spot = quote.index;
+            market.state = quote.state;
+            market.mark = mulDivDown(market.spot, uint256(SIGNED_BILLION + market.basis), BILLION);
         }
-    }
-
-    function _quoteOf(WorkingSet memory set, uint256 underlying) internal pure returns (Quote memory) {
-        for (uint256 i; i < set.quotes.length; ++i) {
-            if (set.quotes[i].underlying == underlying) return set.quotes[i];
-        }
-        revert IClearinghouseCore.OracleNotUsable(uint8(underlying));
     }
 
     /// @dev ⌊size · mark⌋ + quote − ⌈size · F⌉.
     function _valueOf(PositionWord position, Market memory market) internal pure returns (int256) {
-        int256 size = position.sizeIn();
-        return divDown(size * int256(market.mark), SIGNED_WAD) + _offsetOf(position, market);
+        return mulWadDown(position.sizeIn(), int256(market.mark)) + _offsetOf(position, market);
     }
 
     /// @dev quote − ⌈size · F⌉.
     function _offsetOf(PositionWord position, Market memory market) internal pure returns (int256) {
-        return position.quoteIn() + divDown(-position.sizeIn() * market.funding, SIGNED_WAD);
+        return position.quoteIn() + mulWadDown(-position.sizeIn(), market.funding);
     }
 
     /// @dev The first large enough fill of a block makes a sample; it has weight zero in its own block.
     function _sampleBasis(Market memory market, uint256 notional, uint256 price) internal {
         StoredUnderlying storage limits = _underlyings[market.underlying];
-        if (market.sampledAt == block.timestamp || !_trusted(market.quote)) return;
+        if (market.sampledAt == block.timestamp || !market.isTrusted()) return;
         if (notional < limits.minimumSampleNotional * WAD) return;
-        int256 index = int256(uint256(market.quote.index));
+        int256 index = int256(market.spot);
         int256 sample = divDown((int256(price) - index) * SIGNED_BILLION, index);
         int256 limit = int256(uint256(limits.basisLimit));
         if (sample > limit) sample = limit;
@@ -122,13 +125,9 @@ abstract contract Markets is ClearinghouseStorage {
         emit IClearinghouseCore.BasisSampled(uint24(market.index), market.basisStart, sample, market.window);
     }
 
-    function _trusted(Quote memory quote) internal pure returns (bool) {
-        return quote.state == OracleState.Ok || quote.state == OracleState.Wide;
-    }
-
     function _isReduceOnly(Market memory market) internal view returns (bool) {
-        if (!_trusted(market.quote)) return true;
-        return market.reduceOnlySet && _markets[market.index - 1].reduceOnlyUntil > block.timestamp;
+        if (!market.isTrusted()) return true;
+        return market.reduceOnlySet && _markets[market.index].reduceOnlyUntil > block.timestamp;
     }
 
     /// @dev Open interest follows one side's change from `before` to `afterwards`.
@@ -144,21 +143,16 @@ abstract contract Markets is ClearinghouseStorage {
     }
 
     function _saveMarket(Market memory market) internal {
-        StoredMarket storage stored = _markets[market.index - 1];
+        StoredMarket storage stored = _markets[market.index];
         if (market.accruedAt != block.timestamp) {
-            if (_trusted(market.quote)) market.indexPrice = market.quote.index;
+            if (market.isTrusted()) market.indexPrice = market.spot;
+            market.accruedAt = block.timestamp;
+            stored.funding = market.packFunding();
             emit IClearinghouseCore.FundingAccrued(
                 uint24(market.index), market.funding, market.basis, market.indexPrice
             );
         }
-        stored.funding = SafeCast.toInt128(market.funding);
-        stored.indexPrice = SafeCast.toUint96(market.indexPrice);
-        stored.accruedAt = uint32(block.timestamp);
-        stored.basisStart = int32(market.basisStart); // within the limit, which fits
-        stored.basisSample = int32(market.basisSample);
-        stored.sampledAt = uint32(market.sampledAt);
-        stored.window = uint24(market.window);
-        stored.openInterest = SafeCast.toUint104(market.openInterest);
+        stored.terms = market.packTerms();
         if (market.openInterest != market.foundOpenInterest) _saveUnderlyingOpenInterest(market, stored);
     }
 
@@ -172,7 +166,7 @@ abstract contract Markets is ClearinghouseStorage {
                 uint24(market.index), market.openInterest, stored.openInterestCap
             );
         }
-        uint256 value = mulDivDown(total, market.quote.index, WAD);
+        uint256 value = mulDivDown(total, market.spot, WAD);
         if (total > underlying.openInterestCap || value > underlying.openInterestValueCap) {
             revert IClearinghouseCore.UnderlyingOpenInterestCapExceeded(uint8(market.underlying), total, value);
         }

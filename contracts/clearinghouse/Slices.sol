@@ -6,16 +6,19 @@ import {WAD, mulWadDown, mulDivDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Acts} from "./Acts.sol";
+import {Market} from "./Market.sol";
 import {PositionWord} from "./Words.sol";
-import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title What the auctions do to an account and its bidder
 abstract contract Slices is Acts {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
-        OpenAccount memory account = _open(set, id);
+        _loadAccount(set, id, 0);
+        OpenAccount memory account = set.accounts[0];
         _needCollateral(set, account.foundAssets);
         _refreshQuotes(set);
+        _realiseAll(set);
         margin = _assess(set, account);
         _saveAll(set);
     }
@@ -31,8 +34,10 @@ abstract contract Slices is Acts {
         _requireOwner(toId);
         if (fromId == toId) revert IClearinghouseCore.SelfTrade(toId);
         WorkingSet memory set = _newSet();
-        OpenAccount memory from = _load(set, fromId);
-        OpenAccount memory to = _load(set, toId);
+        _loadAccount(set, fromId, 0);
+        OpenAccount memory from = set.accounts[0];
+        _loadAccount(set, toId, from.header.positionCount);
+        OpenAccount memory to = set.accounts[1];
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(toId);
         _needCollateral(set, from.foundAssets);
         _needCollateral(set, to.foundAssets);
@@ -40,7 +45,7 @@ abstract contract Slices is Acts {
         _realiseAll(set);
         _sliceCash(from, to, fraction, keptCash, payment);
         _sliceCollateral(from, to, fraction);
-        _slicePositions(set, from, to, fraction);
+        _slicePositions(from, to, fraction);
         ++to.header.positionNonce;
         to.check = Check.NewRisk;
         _saveAll(set);
@@ -75,14 +80,13 @@ abstract contract Slices is Acts {
 
     /// @dev Backwards, so that a position that closes is replaced by one already sliced.
     function _slicePositions(
-        WorkingSet memory set,
         OpenAccount memory from,
         OpenAccount memory to,
         uint256 fraction
     ) private {
         for (uint256 k = from.header.positionCount; k != 0;) {
             PositionWord position = from.positions[--k];
-            Market memory market = _market(set, position.instrumentIn());
+            Market memory market = from.markets[k];
             int256 size = mulWadDown(position.sizeIn(), int256(fraction));
             int256 quote = mulWadDown(position.quoteIn(), int256(fraction));
             if (size == 0 && quote == 0) continue;

@@ -4,7 +4,8 @@ pragma solidity ^0.8.30;
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
-import {CashWord, PairWord, PositionWord} from "./Words.sol";
+import {FundingWord, TermsWord} from "./Market.sol";
+import {CashWord, IndexWord, PairWord, PositionWord} from "./Words.sol";
 
 /// @title All state of the clearinghouse, and its one lock
 /// @dev Shared, slot for slot, by `Clearinghouse` and by `ClearinghouseAdmin`, to which it delegates setters and reports.
@@ -17,15 +18,13 @@ abstract contract ClearinghouseStorage {
         mapping(uint256 place => PositionWord) positions;
     }
 
-    /// @param indices Supply index, borrow index.
     /// @param shares Supply shares, debt shares.
-    /// @param feesRay 27 bytes, with the time 32.
-    /// @param assets Settlement tokens held, uncovered loss.
+    /// @param feesRay Fees not yet distributed and every rounding, 1e-27 wei of a wad.
+    /// @param assets Settlement tokens held for cash in token units, uncovered loss in wad.
     struct StoredTotals {
-        PairWord indices;
+        IndexWord indices;
         PairWord shares;
-        int216 feesRay;
-        uint40 accruedAt;
+        int256 feesRay;
         PairWord assets;
     }
 
@@ -46,21 +45,11 @@ abstract contract ClearinghouseStorage {
         uint32 outflowUpdatedAt;
     }
 
-    /// @dev Slot 0: 32. Slot 1: 16 + 12 + 4 = 32. Slot 2: 4 + 4 + 4 + 3 + 13 + 1 + 1 + 1 + 1 = 32. Slot 3: 13 + 5.
+    /// @dev Slot 3: 13 + 5 = 18.
     struct StoredMarket {
         InstrumentId id;
-        int128 funding;
-        uint96 indexPrice;
-        uint32 accruedAt;
-        int32 basisStart;
-        int32 basisSample;
-        uint32 sampledAt;
-        uint24 window;
-        uint104 openInterest;
-        uint8 sizeStepExponent;
-        uint8 underlying;
-        bool perp;
-        bool reduceOnlySet;
+        FundingWord funding;
+        TermsWord terms;
         uint104 openInterestCap;
         uint40 reduceOnlyUntil;
     }
@@ -93,8 +82,10 @@ abstract contract ClearinghouseStorage {
     mapping(AccountId account => StoredAccount) internal _accounts;
     mapping(AccountId account => mapping(uint256 asset => ExitRight)) internal _exitRights;
     StoredTotals internal _totals;
-    StoredAsset[] internal _assets;
-    StoredMarket[] internal _markets;
+    uint256 internal _assetCount;
+    mapping(uint256 asset => StoredAsset) internal _assets;
+    uint256 internal _marketCount;
+    mapping(uint256 index => StoredMarket) internal _markets;
     mapping(InstrumentId instrument => uint24 index) internal _marketIndex;
     mapping(uint256 underlying => StoredUnderlying) internal _underlyings;
     InterestCurve internal _interestCurve;

@@ -15,8 +15,9 @@ import {
 import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {OracleState} from "../types/Quote.sol";
+import {Market} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
-import {Check, Market, OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {Check, OpenAccount, WorkingSet, placesForAccounts} from "./WorkingSet.sol";
 
 /// @title Fills applied to the working set
 abstract contract Trading is MarginCheck {
@@ -33,7 +34,8 @@ abstract contract Trading is MarginCheck {
         delegateLosses = new uint256[2][](fills.length);
         for (uint256 i; i < fills.length; ++i) {
             Fill memory fill = fills[i];
-            Market memory market = _market(set, fill.instrument);
+            uint256 place = _loadMarket(set, fill.instrument);
+            Market memory market = set.markets[place];
             applied[i] = _applyFill(set, market, accounts[fill.taker], accounts[fill.maker], fill);
             if (applied[i]) delegateLosses[i] = _delegateLosses(fill, market);
         }
@@ -45,15 +47,16 @@ abstract contract Trading is MarginCheck {
         AccountId[] memory ids,
         Fill[] memory fills
     ) private returns (OpenAccount[] memory accounts) {
-        accounts = new OpenAccount[](ids.length);
+        accounts = placesForAccounts(ids.length);
         for (uint256 i; i < ids.length; ++i) {
-            accounts[i] = _load(set, ids[i]);
+            uint256 place = _loadAccount(set, ids[i], 1);
+            accounts[i] = set.accounts[place];
             _requireOwner(ids[i]);
             if (accounts[i].header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(ids[i]);
             _needCollateral(set, accounts[i].foundAssets);
         }
         for (uint256 i; i < fills.length; ++i) {
-            _market(set, fills[i].instrument);
+            _loadMarket(set, fills[i].instrument);
         }
         _refreshQuotes(set);
         _realiseAll(set);
@@ -89,10 +92,10 @@ abstract contract Trading is MarginCheck {
     }
 
     function _requireTradable(Market memory market, Fill memory fill) private view {
-        if (fill.size == 0 || magnitude(fill.size) % market.sizeStep != 0) {
+        if (fill.size == 0 || magnitude(fill.size) % 10 ** market.sizeStepExponent != 0) {
             revert IClearinghouseCore.InvalidSize(fill.instrument, fill.size);
         }
-        if (market.quote.state == OracleState.Halted) {
+        if (market.state == OracleState.Halted) {
             revert IClearinghouseCore.OracleNotUsable(uint8(market.underlying));
         }
         _requireInsideBand(market, fill.price);
@@ -117,7 +120,7 @@ abstract contract Trading is MarginCheck {
     ) private {
         _changePosition(account, market, size, quote);
         account.cash -= int256(fee);
-        set.totals.feesRay += int256(fee) * SIGNED_RAY;
+        set.totals.newFeesRay += int256(fee) * SIGNED_RAY;
         account.tolerance += fee + notional / TOLERANCE_DIVISOR;
         if (account.check == Check.None) account.check = Check.NewRisk;
         ++account.header.positionNonce;

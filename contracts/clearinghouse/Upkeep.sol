@@ -9,6 +9,7 @@ import {BILLION, SIGNED_RAY, mulDivDown} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Accounts} from "./Accounts.sol";
 import {Lock} from "./Lock.sol";
+import {packPair, unpackPair} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts in which no margin is checked
@@ -32,7 +33,8 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     /// @inheritdoc IClearinghouseUpkeep
     function accrueFunding(uint24 instrument) external locked {
         WorkingSet memory set = _newSet();
-        _market(set, instrument).traded = true;
+        _loadMarket(set, instrument);
+        set.markets[0].traded = true;
         _refreshQuotes(set);
         _saveMarkets(set);
     }
@@ -40,10 +42,11 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     /// @inheritdoc IClearinghouseUpkeep
     function distributeFees() external locked {
         WorkingSet memory set = _newSet();
-        if (set.totals.feesRay < SIGNED_RAY) return;
-        uint256 fees = uint256(set.totals.feesRay / SIGNED_RAY);
+        int256 feesRay = _totals.feesRay + set.totals.newFeesRay;
+        if (feesRay < SIGNED_RAY) return;
+        uint256 fees = uint256(feesRay / SIGNED_RAY);
         uint256 toInsurance = mulDivDown(fees, _insuranceShare, BILLION);
-        set.totals.feesRay -= int256(fees) * SIGNED_RAY;
+        set.totals.newFeesRay -= int256(fees) * SIGNED_RAY;
         _changeCash(set, accountIdOf(_insuranceFund, 0), int256(toInsurance));
         _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
         _saveTotals(set.totals);
@@ -78,10 +81,12 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     /// @inheritdoc IClearinghouseUpkeep
     function recordLoss(AccountId to, uint256 amount) external onlyUnderLock(_auctions) {
         WorkingSet memory set = _newSet();
-        set.totals.uncoveredLoss += amount;
+        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
+        uncoveredLoss += amount;
+        _totals.assets = packPair(tokens, uncoveredLoss);
         _changeCash(set, to, SafeCast.toInt256(amount));
         _saveTotals(set.totals);
-        emit IClearinghouseCore.LossRecorded(to, amount, set.totals.uncoveredLoss);
+        emit IClearinghouseCore.LossRecorded(to, amount, uncoveredLoss);
     }
 
     /// @inheritdoc IClearinghouseUpkeep
@@ -99,7 +104,7 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
         OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
         _requireCash(opened, amount * _scaleOf(0));
         _takeBalance(opened, 0, amount);
-        _takeTokens(set.totals, amount);
+        _countTokens({amountIn: 0, amountOut: amount});
         _save(opened, set);
         _saveTotals(set.totals);
         emit IClearinghouseCore.Withdrawn(opened.id, 0, to, amount);

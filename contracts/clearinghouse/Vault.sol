@@ -8,18 +8,17 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {ClearinghouseStorage} from "./Storage.sol";
-import {Totals} from "./WorkingSet.sol";
+import {Cash} from "./Cash.sol";
 
 /// @title Tokens: listing data, arrivals measured, caps, the outflow limit, departures
-abstract contract Vault is ClearinghouseStorage {
+abstract contract Vault is Cash {
     using SafeERC20 for IERC20;
 
     uint256 private constant EXIT_PERIOD = 24 hours;
 
-    function _asset(uint256 asset) internal view returns (StoredAsset storage) {
-        if (asset >= _assets.length) revert IClearinghouseCore.UnknownAsset(uint8(asset));
-        return _assets[asset];
+    function _asset(uint256 asset) internal view returns (StoredAsset storage stored) {
+        stored = _assets[asset];
+        if (stored.token == address(0)) revert IClearinghouseCore.UnknownAsset(uint8(asset));
     }
 
     /// @dev Wad units of one token unit.
@@ -53,9 +52,9 @@ abstract contract Vault is ClearinghouseStorage {
 
     /// @dev Counts tokens out of the vault, within the outflow limit.
     /// @param free What may leave beside it.
-    function _countOut(uint256 asset, uint256 amount, uint256 free, Totals memory totals) internal {
+    function _countOut(uint256 asset, uint256 amount, uint256 free) internal {
         StoredAsset storage stored = _asset(asset);
-        if (asset == 0) _takeTokens(totals, amount);
+        if (asset == 0) _countTokens({amountIn: 0, amountOut: amount});
         else stored.total -= uint128(amount); // a balance never exceeds the total
         if (stored.outflowRefillPeriod == 0) return;
         uint256 limited = amount - free;
@@ -63,11 +62,6 @@ abstract contract Vault is ClearinghouseStorage {
         if (limited > available) revert IClearinghouseCore.OutflowLimitExceeded(uint8(asset), available, limited);
         stored.outflowAvailable = uint96(available - limited); // at most the capacity
         stored.outflowUpdatedAt = uint32(block.timestamp);
-    }
-
-    function _takeTokens(Totals memory totals, uint256 amount) internal pure {
-        if (amount > totals.tokens) revert IClearinghouseCore.InsufficientLiquidity(0, totals.tokens, amount);
-        totals.tokens -= amount;
     }
 
     /// @dev A flat account may take 1/24 of what it had at its request an hour beside the outflow limit.

@@ -38,6 +38,28 @@ function unpackPair(PairWord word) pure returns (uint256 first, uint256 second) 
     second = PairWord.unwrap(word) >> 128;
 }
 
+/// @notice Both interest indices, 1e27 is one, and the time up to which they are accrued.
+///
+///   255       224 223           112 111           0
+///  +-------------+----------------+----------------+
+///  | seconds (32)| borrow (112)   | supply (112)   |
+///  +-------------+----------------+----------------+
+type IndexWord is uint256;
+
+/// @dev Indices stop here, at a millionfold: far beyond use, and inside their bits.
+uint256 constant MAX_INDEX = 1e33;
+
+function packIndices(uint256 supply, uint256 borrow, uint256 accruedAt) pure returns (IndexWord) {
+    return IndexWord.wrap((accruedAt << 224) | (borrow << 112) | supply);
+}
+
+function unpackIndices(IndexWord word) pure returns (uint256 supply, uint256 borrow, uint256 accruedAt) {
+    uint256 raw = IndexWord.unwrap(word);
+    supply = uint112(raw);
+    borrow = uint112(raw >> 112);
+    accruedAt = raw >> 224;
+}
+
 /// @notice One position of one account; zero where the slot is free.
 ///
 ///   255         232 231            128 127             0
@@ -46,12 +68,16 @@ function unpackPair(PairWord word) pure returns (uint256 first, uint256 second) 
 ///  +---------------+------------------+-----------------+
 type PositionWord is uint256;
 
-using {instrumentIn, sizeIn, quoteIn} for PositionWord global;
+using {instrumentIn, sizeIn, quoteIn, samePosition as ==} for PositionWord global;
 
 function packPosition(uint256 instrument, int256 size, int256 quote) pure returns (PositionWord) {
     return PositionWord.wrap(
         (instrument << 232) | (uint256(uint104(SafeCast.toInt104(size))) << 128) | uint128(SafeCast.toInt128(quote))
     );
+}
+
+function samePosition(PositionWord a, PositionWord b) pure returns (bool) {
+    return PositionWord.unwrap(a) == PositionWord.unwrap(b);
 }
 
 function instrumentIn(PositionWord word) pure returns (uint256) {
@@ -89,10 +115,14 @@ function packHeader(Header memory header) pure returns (uint256) {
         | (header.inLiquidation ? 1 << 80 : 0) | (uint256(uint64(header.positionNonce)) << 88);
 }
 
-function unpackHeader(uint256 word) pure returns (Header memory header) {
+function unpackHeader(uint256 word, Header memory header) pure {
     header.assets = uint64(word);
     header.positionCount = uint8(word >> 64);
     header.boundUnderlying = uint8(word >> 72);
     header.inLiquidation = uint8(word >> 80) != 0;
-    header.positionNonce = uint64(word >> 88);
+    header.positionNonce = positionNonceIn(word);
+}
+
+function positionNonceIn(uint256 word) pure returns (uint64) {
+    return uint64(word >> 88);
 }

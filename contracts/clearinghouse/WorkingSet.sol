@@ -2,8 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
-import {InstrumentId} from "../types/InstrumentId.sol";
 import {Quote} from "../types/Quote.sol";
+import {Market} from "./Market.sol";
 import {Header, PositionWord} from "./Words.sol";
 
 /// @notice Which equity an act must leave above initial margin.
@@ -16,21 +16,19 @@ enum Check {
 /// @notice The vault's cash books, accrued to now.
 /// @param supplyIndex 1e27 is one.
 /// @param borrowIndex 1e27 is one.
+/// @param accruedAt Of the stored indices, Unix seconds.
 /// @param supplyShares Σ ⌈cash⁺ · 1e27 / supplyIndex⌉ over accounts.
 /// @param debtShares Σ ⌊debt · 1e27 / borrowIndex⌋ over accounts.
-/// @param feesRay Fees not yet distributed and every rounding, 1e-27 wei of a wad.
-/// @param accruedAt Unix seconds.
-/// @param tokens Settlement tokens held for cash, token units.
-/// @param uncoveredLoss Cash credited that nobody paid, wad.
+/// @param accrued Whether the indices have moved since.
+/// @param newFeesRay What comes to the stored fees, 1e-27 wei of a wad.
 struct Totals {
     uint256 supplyIndex;
     uint256 borrowIndex;
+    uint256 accruedAt;
     uint256 supplyShares;
     uint256 debtShares;
-    int256 feesRay;
-    uint256 accruedAt;
-    uint256 tokens;
-    uint256 uncoveredLoss;
+    bool accrued;
+    int256 newFeesRay;
 }
 
 /// @notice One account in memory.
@@ -46,7 +44,8 @@ struct Totals {
 /// @param foundAssets Places as found.
 /// @param foundAmounts As found, with what came in.
 /// @param storedPositions As read.
-/// @param positions Now, `header.positionCount` of them; longer than that.
+/// @param positions Now, `header.positionCount` of them; may be longer than that.
+/// @param markets The instrument of each of `positions`.
 /// @param realised What opening moved from each stored position's quote balance into cash.
 /// @param opened Whether its positions have been realised.
 /// @param check What must hold at the end.
@@ -65,58 +64,18 @@ struct OpenAccount {
     uint256[8] foundAmounts;
     PositionWord[] storedPositions;
     PositionWord[] positions;
+    Market[] markets;
     int256[] realised;
     bool opened;
     Check check;
     uint256 tolerance;
 }
 
-/// @notice One instrument in memory, accrued to now.
-/// @param index Its registry index.
-/// @param id What it is.
-/// @param underlying What it follows.
-/// @param perp Whether it is a perpetual.
-/// @param reduceOnlySet Whether a reduce-only time was ever set, so that it must be read.
-/// @param sizeStep Wad.
-/// @param funding Cumulative, value unit per unit, wad.
-/// @param indexPrice At the last written accrual, wad.
-/// @param accruedAt When that was.
-/// @param basisStart Basis when the ramp began, 1e9 is one.
-/// @param basisSample Basis when it ends.
-/// @param sampledAt When it began.
-/// @param window Its length, seconds.
-/// @param basis Now.
-/// @param mark Now, wad; 0 until the quotes are known.
-/// @param quote Of the underlying; unset until the quotes are known.
-/// @param openInterest Σ of long sizes, wad.
-/// @param foundOpenInterest Before any change.
-/// @param traded Whether it must be written though open interest is as found.
-struct Market {
-    uint256 index;
-    InstrumentId id;
-    uint256 underlying;
-    bool perp;
-    bool reduceOnlySet;
-    uint256 sizeStep;
-    int256 funding;
-    uint256 indexPrice;
-    uint256 accruedAt;
-    int256 basisStart;
-    int256 basisSample;
-    uint256 sampledAt;
-    uint256 window;
-    int256 basis;
-    uint256 mark;
-    Quote quote;
-    uint256 openInterest;
-    uint256 foundOpenInterest;
-    bool traded;
-}
-
 /// @notice Everything one call works on: read once, changed in memory, written once.
 /// @param totals The vault's cash books.
 /// @param accounts Opened so far, `accountCount` of them; longer than that.
 /// @param markets Instruments met so far, `marketCount` of them; longer than that.
+/// @param metMarkets Bitmap of their registry indices, modulo 256.
 /// @param quotes By ascending underlying.
 /// @param settlementTokenUsd Wad.
 /// @param quoted Bitmap of the underlyings in `quotes`.
@@ -127,6 +86,7 @@ struct WorkingSet {
     uint256 accountCount;
     Market[] markets;
     uint256 marketCount;
+    uint256 metMarkets;
     Quote[] quotes;
     uint256 settlementTokenUsd;
     uint256 quoted;
@@ -135,40 +95,44 @@ struct WorkingSet {
 
 using {addAccount, addMarket} for WorkingSet global;
 
+/// @dev Empty places for accounts: one word each, not to be read before they are set.
+function placesForAccounts(uint256 count) pure returns (OpenAccount[] memory places) {
+    uint256[] memory words = new uint256[](count);
+    // An array of references is an array of words.
+    assembly ("memory-safe") {
+        places := words
+    }
+}
+
+/// @dev The same for markets.
+function placesForMarkets(uint256 count) pure returns (Market[] memory places) {
+    uint256[] memory words = new uint256[](count);
+    // As above.
+    assembly ("memory-safe") {
+        places := words
+    }
+}
+
 function addAccount(WorkingSet memory set, OpenAccount memory account) pure {
     OpenAccount[] memory items = set.accounts;
-    uint256 count = set.accountCount;
+    uint256 count = set.accountCount++;
     if (count == items.length) {
-        OpenAccount[] memory longer;
-        uint256[] memory places = new uint256[](2 * count + 2);
-        // An array of references is one word a place; places beyond the count are never read.
-        assembly ("memory-safe") {
-            longer := places
-        }
+        set.accounts = placesForAccounts(2 * count + 2);
         for (uint256 i; i < count; ++i) {
-            longer[i] = items[i];
+            set.accounts[i] = items[i];
         }
-        set.accounts = items = longer;
     }
-    items[count] = account;
-    set.accountCount = count + 1;
+    set.accounts[count] = account;
 }
 
 function addMarket(WorkingSet memory set, Market memory market) pure {
     Market[] memory items = set.markets;
-    uint256 count = set.marketCount;
+    uint256 count = set.marketCount++;
     if (count == items.length) {
-        Market[] memory longer;
-        uint256[] memory places = new uint256[](2 * count + 4);
-        // As in `addAccount`.
-        assembly ("memory-safe") {
-            longer := places
-        }
+        set.markets = placesForMarkets(2 * count + 2);
         for (uint256 i; i < count; ++i) {
-            longer[i] = items[i];
+            set.markets[i] = items[i];
         }
-        set.markets = items = longer;
     }
-    items[count] = market;
-    set.marketCount = count + 1;
+    set.markets[count] = market;
 }

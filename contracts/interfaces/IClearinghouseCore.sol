@@ -175,5 +175,9 @@ interface IClearinghouseCore {
     /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
     function marginOf(AccountId account) external view returns (Margin memory);
 
+    /// @notice Counts the owner's changes of positions and collateral; deposits and bids on the account do not count.
+    function positionNonceOf(AccountId account) external view returns (uint64);
+
+    /// @return Its registry index, or 0 where it is not listed.
     function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 }

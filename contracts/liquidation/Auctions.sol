@@ -210,7 +210,7 @@ contract Auctions is IAuctions, AccessManaged {
         uint64 id = _auctions[terms.liquidated].id;
         if (id == 0) revert NoAuction(terms.liquidated);
         if (id != terms.auctionId) revert AuctionChanged(terms.liquidated, terms.auctionId, id);
-        uint64 nonce = clearinghouse.accountOf(terms.liquidated).positionNonce;
+        uint64 nonce = clearinghouse.positionNonceOf(terms.liquidated);
         if (nonce != terms.positionNonce) revert PortfolioChanged(terms.liquidated, terms.positionNonce, nonce);
         if (_auctions[terms.bidder].id != 0) revert AlreadyInAuction(terms.bidder);
         if (_areRelated(terms.liquidated, terms.bidder, caller)) revert RelatedBidder(terms.liquidated, terms.bidder);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-/// @dev Fixed-point arithmetic with the rounding direction in the name. Products are plain 256-bit ones: every caller's
-///      operands are packed storage fields whose product fits.
+/// @dev Fixed-point arithmetic with the rounding direction in the name. Signed products are unchecked: their operands are
+///      packed fields (sizes 104 bits, prices, funding and amounts at most 128, fractions 60), whose product is far
+///      below 256 bits. Quotients are unchecked as the divisors are positive.
 
 uint256 constant WAD = 1e18;
 int256 constant SIGNED_WAD = 1e18;
@@ -13,24 +14,32 @@ int256 constant SIGNED_BILLION = 1e9;
 
 /// @dev ⌊a / b⌋ for b > 0.
 function divDown(int256 a, int256 b) pure returns (int256 quotient) {
-    quotient = a / b;
-    if (a % b < 0) --quotient;
+    unchecked {
+        quotient = a / b;
+        if (a % b < 0) --quotient;
+    }
 }
 
 /// @dev ⌈a / b⌉ for b > 0.
 function divUp(int256 a, int256 b) pure returns (int256 quotient) {
-    quotient = a / b;
-    if (a % b > 0) ++quotient;
+    unchecked {
+        quotient = a / b;
+        if (a % b > 0) ++quotient;
+    }
 }
 
 /// @dev ⌊a · b / 1e18⌋.
 function mulWadDown(int256 a, int256 b) pure returns (int256) {
-    return divDown(a * b, SIGNED_WAD);
+    unchecked {
+        return divDown(a * b, SIGNED_WAD);
+    }
 }
 
 /// @dev ⌈a · b / 1e18⌉.
 function mulWadUp(int256 a, int256 b) pure returns (int256) {
-    return divUp(a * b, SIGNED_WAD);
+    unchecked {
+        return divUp(a * b, SIGNED_WAD);
+    }
 }
 
 /// @dev ⌊a · b / c⌋.
