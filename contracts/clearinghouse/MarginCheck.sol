@@ -92,7 +92,8 @@ abstract contract MarginCheck is Accounts {
         Portfolio memory portfolio;
         portfolio.cash = account.foundCash + account.deposited;
         portfolio.collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
-        portfolio.positions = _positionLegs(account.storedPositions, _foundMarkets(set, account), account.storedPositions.length);
+        portfolio.positions =
+            _positionLegs(account.storedPositions, _foundMarkets(set, account), account.storedPositions.length);
         return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.settlementTokenUsd);
     }
 

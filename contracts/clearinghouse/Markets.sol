@@ -62,10 +62,9 @@ abstract contract Markets is ClearinghouseStorage {
         unchecked {
             int256 until = int256(block.timestamp - market.sampledAt);
             int256 window = int256(market.window);
-            int256 growth = _basisIntegral(market, until)
-                - _basisIntegral(market, int256(market.accruedAt - market.sampledAt));
-            market.funding +=
-                divDown(int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD);
+            int256 growth =
+                _basisIntegral(market, until) - _basisIntegral(market, int256(market.accruedAt - market.sampledAt));
+            market.funding += divDown(int256(market.indexPrice) * growth, 2 * window * SIGNED_BILLION * FUNDING_PERIOD);
             market.basis = until >= window
                 ? market.basisSample
                 : market.basisStart + (market.basisSample - market.basisStart) * until / window;

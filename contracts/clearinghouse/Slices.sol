@@ -79,11 +79,7 @@ abstract contract Slices is Acts {
     }
 
     /// @dev Backwards, so that a position that closes is replaced by one already sliced.
-    function _slicePositions(
-        OpenAccount memory from,
-        OpenAccount memory to,
-        uint256 fraction
-    ) private {
+    function _slicePositions(OpenAccount memory from, OpenAccount memory to, uint256 fraction) private {
         for (uint256 k = from.header.positionCount; k != 0;) {
             PositionWord position = from.positions[--k];
             Market memory market = from.markets[k];

@@ -129,7 +129,7 @@ abstract contract Trading is MarginCheck {
     /// @dev Loss, rounded up, of a side that a delegate signed for: a buyer's against the lower of mark and index, a
     ///      seller's against the higher, so that a mark which wash trades have pushed hides no loss.
     function _delegateLosses(Fill memory fill, Market memory market) private pure returns (uint256[2] memory losses) {
-        (int256 takerFair, int256 makerFair) = (int256(market.mark), int256(uint256(market.quote.index)));
+        (int256 takerFair, int256 makerFair) = (int256(market.mark), int256(market.spot));
         if ((fill.size > 0) == (takerFair > makerFair)) (takerFair, makerFair) = (makerFair, takerFair);
         losses[0] = _lossUp(fill.takerDelegate, fill.size, fill.price, takerFair);
         losses[1] = _lossUp(fill.makerDelegate, -int256(fill.size), fill.price, makerFair);
