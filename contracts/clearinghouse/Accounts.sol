@@ -164,7 +164,7 @@ abstract contract Accounts is Vault, Markets {
     }
 
     /// @dev Pulls settlement tokens into an account's cash.
-    function _payIn(WorkingSet memory set, OpenAccount memory account, address from, uint256 amount) internal {
+    function _payIn(OpenAccount memory account, address from, uint256 amount) internal {
         _pull(0, from, amount);
         _countTokens({amountIn: amount, amountOut: 0});
         _addBalance(account, 0, amount, true);

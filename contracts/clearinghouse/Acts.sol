@@ -36,9 +36,9 @@ abstract contract Acts is Trading, Lock {
         if (act.kind == ActKind.Trade) return _runTrade(set, act.data);
         uint256 place = _loadAccount(set, act.account, 0);
         OpenAccount memory account = set.accounts[place];
-        if (act.kind == ActKind.Deposit) return _depositInto(set, account, act.asset, act.amount);
+        if (act.kind == ActKind.Deposit) return _depositInto(account, act.asset, act.amount);
         if (account.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(act.account);
-        if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(set, account, act);
+        if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(account, act);
         else if (act.kind == ActKind.Move) _moveTo(set, account, act);
         // What is left is a realise, which opening has done.
     }
@@ -51,10 +51,10 @@ abstract contract Acts is Trading, Lock {
         exchange.record(context, applied, delegateLosses);
     }
 
-    function _depositInto(WorkingSet memory set, OpenAccount memory account, uint256 asset, uint256 amount) internal {
+    function _depositInto(OpenAccount memory account, uint256 asset, uint256 amount) internal {
         _requireOwnerOrDelegate(account.id);
         if (asset != 0) _requireDepositsOpen(account, asset);
-        if (asset == 0) return _payIn(set, account, msg.sender, amount);
+        if (asset == 0) return _payIn(account, msg.sender, amount);
         _pull(asset, msg.sender, amount);
         _countIn(asset, amount);
         _addBalance(account, asset, amount, true);
@@ -62,11 +62,7 @@ abstract contract Acts is Trading, Lock {
     }
 
     /// @return amount What leaves, token units.
-    function _withdrawFrom(
-        WorkingSet memory set,
-        OpenAccount memory account,
-        Act memory act
-    ) private returns (uint256 amount) {
+    function _withdrawFrom(OpenAccount memory account, Act memory act) private returns (uint256 amount) {
         amount = _takeOut(account, act);
         uint256 free;
         if (_isFlat(account)) free = _useExitRight(account.id, act.asset, amount, account.header.positionNonce);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
 import {BILLION, RAY, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";

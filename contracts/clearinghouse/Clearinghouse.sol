@@ -56,7 +56,7 @@ contract Clearinghouse is IClearinghouseCore, Slices {
     function deposit(AccountId account, uint8 asset, uint256 amount) external locked {
         WorkingSet memory set = _newSet();
         OpenAccount memory opened = _openLight(set, account);
-        _depositInto(set, opened, asset, amount);
+        _depositInto(opened, asset, amount);
         _save(opened, set);
         _saveTotals(set.totals);
     }
@@ -67,7 +67,7 @@ contract Clearinghouse is IClearinghouseCore, Slices {
         OpenAccount memory opened = _openLight(set, account);
         uint256 debt = opened.cash < 0 ? mulDivUp(magnitude(opened.cash), 1, _scaleOf(0)) : 0;
         paid = amount < debt ? amount : debt;
-        _payIn(set, opened, msg.sender, paid);
+        _payIn(opened, msg.sender, paid);
         _save(opened, set);
         _saveTotals(set.totals);
     }

@@ -93,7 +93,7 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
         WorkingSet memory set = _newSet();
         OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
-        _payIn(set, opened, from, amount);
+        _payIn(opened, from, amount);
         _save(opened, set);
         _saveTotals(set.totals);
     }

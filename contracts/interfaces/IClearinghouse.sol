@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+// Whoever imports the whole interface gets its structs with it.
+/* solhint-disable no-unused-import */
+
 import {Act, ActKind, IClearinghouseCore} from "./IClearinghouseCore.sol";
 import {
     AccountView,

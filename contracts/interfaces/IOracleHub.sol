@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Quote, OracleState} from "../types/Quote.sol";
+import {Quote} from "../types/Quote.sol";
 
 /// @title Prices of every underlying, hardened
 /// @notice Index of an underlying = its USD price ÷ USDC-USD, the divisor clamped to [0.9, 1.1] and taken as 1 within

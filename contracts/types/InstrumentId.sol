@@ -31,10 +31,7 @@ function instrumentIdOf(
     uint40 expiry,
     OptionType optionType,
     uint128 strike
-)
-    pure
-    returns (InstrumentId)
-{
+) pure returns (InstrumentId) {
     return InstrumentId.wrap(
         (uint256(kind) << 248) | (uint256(underlying) << 240) | (uint256(expiry) << 200) | (uint256(optionType) << 192)
             | strike

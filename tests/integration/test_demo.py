@@ -21,7 +21,17 @@ SUMMARY_FIELDS = {
 
 
 def test_demo__black_thursday_by_the_hour__liquidates_and_reconciles(tmp_path):
-    command = [sys.executable, "-m", "scripts.demo", "--crisis", "2020-03-12", "--accounts", "12", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.demo",
+        "--crisis",
+        "2020-03-12",
+        "--accounts",
+        "12",
+        "--out",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=checkout_root(), capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
