@@ -117,7 +117,7 @@ def draw(samples: Sequence[Sample], liquidations: Sequence[int], title: str, fol
     middle.stackplot(times, counts, colors=BAND_COLOURS, labels=[name for name, _, _ in BANDS], step="post")
     middle.set_ylabel("accounts by health factor")
     middle.set_ylim(0, max(len(sample.health) for sample in samples))
-    middle.legend(loc="lower left", ncols=5, fontsize=8, framealpha=0.9)
+    middle.legend(loc="upper left", ncols=5, fontsize=8, framealpha=0.9)
     edges = np.linspace(samples[0].time, samples[-1].time, 73)
     started, _ = np.histogram(liquidations, edges)
     bottom.bar(
