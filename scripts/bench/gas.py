@@ -65,6 +65,8 @@ class Bench:
 
     def __init__(self, node: Anvil) -> None:
         self.node = node
+        # Blocks are a second apart, however long they take: what an oracle remembers must not depend on the machine.
+        node.request("anvil_setBlockTimestampInterval", 1)
         network, book = load_network(checkout_root() / "config" / "networks" / "local.yaml")
         builder = Builder(four_perps(network), book, RpcBackend.connect(node.url))
         self.record, self.contracts = builder.deploy(), builder.contracts
@@ -73,7 +75,7 @@ class Bench:
         self.report()
 
     def move_time(self, seconds: int) -> None:
-        self.node.request("evm_increaseTime", seconds)
+        self.node.request("evm_setNextBlockTimestamp", hex(self.now() + seconds))
         self.node.request("evm_mine")
 
     def now(self) -> int:
@@ -124,7 +126,7 @@ class Bench:
             self.nonce += 1
             wad, limit = round(size * 10**9) * 10**9, round(PRICES[symbol] * 10**9) * 10**9
             for key, signed_size in ((taker, wad), (maker, -wad)):
-                instrument, expiry = perp_of(self.record.underlyings[symbol]), self.now() + DAY
+                instrument, expiry = perp_of(self.record.underlyings[symbol]), GENESIS + 1_000 * DAY
                 order = limit_order(key.address, instrument, signed_size, limit, expiry, self.nonce)
                 orders.append(domain.sign(order, key))
             matches.append(Match(len(orders) - 2, len(orders) - 1, abs(wad)))
@@ -136,7 +138,9 @@ class Bench:
         data = target.encode(function, *arguments)
         sender = self.node.request("eth_accounts")[0]
         request = {"from": sender, "to": target.address, "data": "0x" + data.hex(), "gas": hex(16_000_000)}
-        receipt = self.node.request("eth_getTransactionReceipt", self.node.request("eth_sendTransaction", request))
+        sent, receipt = self.node.request("eth_sendTransaction", request), None
+        while receipt is None:
+            receipt = self.node.request("eth_getTransactionReceipt", sent)
         calldata = sum(16 if byte else 4 for byte in data)
         return int(receipt["gasUsed"], 16) - TRANSACTION - calldata
 
