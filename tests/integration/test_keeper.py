@@ -129,6 +129,7 @@ def test_step__another_keeper_was_first__refused_without_cost_and_decided_anew(s
     assert keeper.store.pending_transactions(stage.bidder.address) == []
 
     step(keeper)
+    stage.bench.move_time(12)
     assert len(positions_of(stage, stage.bidder_account)) == 4
 
 
