@@ -7,6 +7,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
@@ -84,7 +85,7 @@ abstract contract MarginCheck is Accounts {
     }
 
     function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory) {
-        return IMarginEngine(_marginEngine).assess(_portfolio(account), set.quotes, set.settlementTokenUsd);
+        return _assessPortfolio(set, _portfolio(account));
     }
 
     /// @dev As the account was found, what it was given since included: deposits are always allowed.
@@ -94,7 +95,13 @@ abstract contract MarginCheck is Accounts {
         portfolio.collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
         portfolio.positions =
             _positionLegs(account.storedPositions, _foundMarkets(set, account), account.storedPositions.length);
-        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.settlementTokenUsd);
+        return _assessPortfolio(set, portfolio);
+    }
+
+    /// @dev Only perpetuals are listed: there are no expiries.
+    function _assessPortfolio(WorkingSet memory set, Portfolio memory portfolio) private view returns (Margin memory) {
+        ExpiryQuote[] memory expiries;
+        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, expiries, set.settlementTokenUsd);
     }
 
     function _foundMarkets(

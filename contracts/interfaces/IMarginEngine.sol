@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
@@ -64,10 +65,12 @@ interface IMarginEngine {
 
     /// @notice Margin of `portfolio` at the given quotes.
     /// @param quotes By ascending underlying; every underlying of the portfolio must be there.
+    /// @param expiries By ascending underlying, then expiry; every one of a dated position must be there.
     /// @param settlementTokenUsd USD price of the settlement token, wad.
     function assess(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
     ) external view returns (Margin memory);
 
@@ -75,6 +78,7 @@ interface IMarginEngine {
     function explain(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
     ) external view returns (Explanation memory);
 

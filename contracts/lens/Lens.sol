@@ -7,6 +7,7 @@ import {AccountHealth, AccountReport, AccountReportResult, ILens, MarketView} fr
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
@@ -51,7 +52,7 @@ contract Lens is ILens {
         report.portfolio = clearinghouse.portfolioOf(account);
         (Quote[] memory quotes, uint256 settlementTokenUsd) = _hub().quotesOf(_underlyingsOf(report.portfolio));
         IMarginEngine engine = IMarginEngine(_admin().marginEngine());
-        report.explanation = engine.explain(report.portfolio, quotes, settlementTokenUsd);
+        report.explanation = engine.explain(report.portfolio, quotes, new ExpiryQuote[](0), settlementTokenUsd);
         report.healthFactor = report.explanation.margin.healthFactorDown();
         report.liquidatable = report.explanation.margin.isLiquidatable();
     }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Explanation, IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
@@ -53,6 +54,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function assess(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        ExpiryQuote[] calldata,
         uint256 settlementTokenUsd
     ) external view returns (Margin memory margin) {
         ActiveBook memory active = _requireBook();
@@ -74,6 +76,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function explain(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        ExpiryQuote[] calldata,
         uint256 settlementTokenUsd
     ) external view returns (Explanation memory explanation) {
         ActiveBook memory active = _requireBook();

@@ -205,10 +205,10 @@ class Scene:
         return MarginEngine(self.current, self.previous, weight, multipliers)
 
     def assess(self, portfolio: Portfolio, quotes: list[Quote], settlement_token_usd: int = WAD) -> Margin:
-        return Margin(*self.engine.call("assess", portfolio, quotes, settlement_token_usd))
+        return Margin(*self.engine.call("assess", portfolio, quotes, [], settlement_token_usd))
 
     def explain(self, portfolio: Portfolio, quotes: list[Quote], settlement_token_usd: int = WAD) -> Explanation:
-        return self.engine.call("explain", portfolio, quotes, settlement_token_usd)
+        return self.engine.call("explain", portfolio, quotes, [], settlement_token_usd)
 
 
 def random_scene(random: Random) -> Scene:
