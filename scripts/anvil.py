@@ -15,7 +15,11 @@ START_TIMEOUT = 20.0
 
 
 class AnvilError(Exception):
-    """Anvil did not start, or refused a request."""
+    """Anvil did not start, or refused a request. `data` is what a reverted call returned, in hex."""
+
+    def __init__(self, message: str, data: str | None = None) -> None:
+        super().__init__(message)
+        self.data = data
 
 
 class Anvil:
@@ -25,11 +29,12 @@ class Anvil:
         self.url = url
         self.process = process
         self._session = requests.Session()
+        self._session.trust_env = False  # a proxy is not on the way to this machine, and looking for one takes time
 
     def request(self, method: str, *parameters: Any) -> Any:
         answer = self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)})
         if "error" in answer:
-            raise AnvilError(f"{method}: {answer['error'].get('message')}")
+            raise AnvilError(f"{method}: {answer['error'].get('message')}", answer["error"].get("data"))
         return answer["result"]
 
     def batch(self, requests_: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
@@ -41,7 +46,7 @@ class Anvil:
         answers = sorted(self._post(body), key=lambda answer: answer["id"]) if body else []
         for answer in answers:
             if "error" in answer:
-                raise AnvilError(f"{requests_[answer['id']][0]}: {answer['error']}")
+                raise AnvilError(f"{requests_[answer['id']][0]}: {answer['error']}", answer["error"].get("data"))
         return [answer["result"] for answer in answers]
 
     def _post(self, body: Any) -> Any:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from tests.support.clearing import imbalance
+from tests.support.clearing import imbalance_of
 from tests.support.evm import Receipt, Revert
 from tests.support.liquidation import Room
 from tests.support.system import Market, System, Trader, trader
@@ -80,12 +80,14 @@ class Protocol:
         return [*(owner.account for owner in owners), TRADERS[0].sub_account(1), self.room.fund_account, treasury]
 
     def picture(self) -> Picture:
-        house = self.system.clearinghouse
+        house, accounts = self.system.clearinghouse, self.accounts
+        margins, views = house.call_each("marginOf", accounts), house.call_each("accountOf", accounts)
+        vault = house.call("vaultState")
         return Picture(
-            {account: house.call("marginOf", account) for account in self.accounts},
-            {account: house.call("accountOf", account) for account in self.accounts},
-            house.call("vaultState"),
-            imbalance(self.system, self.accounts),
+            dict(zip(accounts, margins, strict=True)),
+            dict(zip(accounts, views, strict=True)),
+            vault,
+            imbalance_of(vault, views),
             self.system.evm.timestamp,
             tuple(sorted(self.market.prices.items())),
         )

@@ -65,10 +65,12 @@ def drive(system: System, module: Contract) -> Module:
 def imbalance(system: System, accounts: Iterable[int]) -> int:
     """By how many ray-wei the books are off, over all `accounts`; 0 always (I3a)."""
     clearinghouse = system.clearinghouse
-    vault = clearinghouse.call("vaultState")
-    quotes = sum(
-        position.quote for account in accounts for position in clearinghouse.call("accountOf", account).positions
-    )
+    return imbalance_of(clearinghouse.call("vaultState"), clearinghouse.call_each("accountOf", accounts))
+
+
+def imbalance_of(vault: Any, views: Iterable[Any]) -> int:
+    """The same, of what was read already: the vault's state and every account's view."""
+    quotes = sum(position.quote for view in views for position in view.positions)
     claims = vault.supplyShares * vault.supplyIndex - vault.debtShares * vault.borrowIndex + vault.feesRay
     backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss
     return claims + quotes * RAY - backing * RAY

@@ -7,12 +7,12 @@ on Anvil (`./dev bench gas`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyrevm
 from eth_utils import keccak, to_checksum_address
@@ -113,10 +113,44 @@ def decode_revert(output: bytes) -> Revert:
     return Revert(entry["name"], codec.decode_arguments(entry["inputs"], body), output)
 
 
+def decode_log(address: str, topics: list[bytes], data: bytes) -> Log | None:
+    """A log by its event's name; None where no contract of ours has the event."""
+    entry = _events().get((topics[0], len(topics))) if topics else None
+    return Log(address, entry["name"], codec.decode_log(entry, topics, data)) if entry is not None else None
+
+
+def address_of(role: str) -> str:
+    """A stable address for a role without a key."""
+    return to_checksum_address(keccak(text=role)[-20:])
+
+
+class Chain(Protocol):
+    """What drivers of a system need of its chain: this EVM, or a node (`tests.support.node`)."""
+
+    chain_id: int
+    timestamp: int
+
+    @property
+    def deployer(self) -> str: ...
+
+    @property
+    def last_gas(self) -> int: ...
+
+    def last_logs(self) -> tuple[Log, ...]: ...
+
+    def execute(self, sender: str, to: str, data: bytes, value: int = 0, static: bool = False) -> bytes: ...
+
+    def views(self, to: str, calls: Sequence[bytes]) -> list[bytes]: ...
+
+    def advance(self, seconds: int = BLOCK_TIME) -> None: ...
+
+    def contract(self, name: str, address: str) -> Contract: ...
+
+
 class Contract:
     """A deployed contract, its functions called by name."""
 
-    def __init__(self, evm: Evm, name: str, address: str) -> None:
+    def __init__(self, evm: Chain, name: str, address: str) -> None:
         self.evm, self.name, self.address = evm, name, to_checksum_address(address)
         self.abi = load_artifacts(ROOT)[name].abi if name in load_artifacts(ROOT) else []
 
@@ -125,6 +159,11 @@ class Contract:
         data = codec.encode_call(self.abi, function, arguments)
         output = self.evm.execute(sender or self.evm.deployer, self.address, data, static=True)
         return codec.decode_result(self.abi, function, len(arguments), output)
+
+    def call_each(self, function: str, arguments: Iterable[Any]) -> list[Any]:
+        """A view of one argument for each of several, in one round trip where the chain is a node."""
+        calls = [codec.encode_call(self.abi, function, [argument]) for argument in arguments]
+        return [codec.decode_result(self.abi, function, 1, output) for output in self.evm.views(self.address, calls)]
 
     def transact(self, function: str, *arguments: Any, sender: str | None = None, value: int = 0) -> Receipt:
         """A transaction of its own, in a block of its own unless the clock stands still."""
@@ -148,10 +187,7 @@ class Evm:
         self._replaced: list[tuple[str, pyrevm.AccountInfo]] = []
         self._set_block()
 
-    @staticmethod
-    def address_of(role: str) -> str:
-        """A stable address for a role without a key."""
-        return to_checksum_address(keccak(text=role)[-20:])
+    address_of = staticmethod(address_of)
 
     def deploy(self, name: str, *arguments: Any, sender: str | None = None) -> Contract:
         artifact = load_artifacts(ROOT)[name]
@@ -182,6 +218,9 @@ class Evm:
         except RuntimeError as fault:
             raise self._revert(fault) from None
 
+    def views(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
+        return [self.execute(self.deployer, to, data, static=True) for data in calls]
+
     def storage_at(self, address: str, slot: int) -> int:
         return int(self._revm.storage(address, slot) or 0)
 
@@ -197,11 +236,9 @@ class Evm:
         found = []
         for log in self._revm.result.logs:
             topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log.topics]
-            entry = _events().get((topics[0], len(topics))) if topics else None
-            if entry is not None:
-                data = log.data[1] if isinstance(log.data, tuple) else log.data
-                found.append(Log(log.address, entry["name"], codec.decode_log(entry, topics, bytes(data))))
-        return tuple(found)
+            data = log.data[1] if isinstance(log.data, tuple) else log.data
+            found.append(decode_log(log.address, topics, bytes(data)))
+        return tuple(log for log in found if log is not None)
 
     def advance(self, seconds: int = BLOCK_TIME, blocks: int = 1) -> None:
         """Moves the clock and the block number."""

@@ -1,4 +1,7 @@
-"""A whole Ballast system in the in-process EVM, and what tests do with it: fund, trade, move prices and time."""
+"""A whole Ballast system, and what tests do with it: fund, trade, move prices and time.
+
+In the in-process EVM, unless another chain is given.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ from ballast.chain import codec
 from ballast.chain.ids import account_id
 from ballast.chain.orders import Match, OrderDomain, OrderFlags, SignedOrder, limit_order, settlement
 from ballast.chain.quorum import QuorumDomain, ReportBatch, SignedReport, submit_arguments
+from ballast.deployment.backend import Backend
 from ballast.deployment.builder import Builder
 from ballast.deployment.config import Network, read_network
 from ballast.deployment.record import DeploymentRecord
 from ballast.risk.book import Book
 from tests.support.backend import EvmBackend
 from tests.support.book import plain_book
-from tests.support.evm import ROOT, Contract, Evm, Receipt
+from tests.support.evm import ROOT, Chain, Contract, Evm, Receipt
 
 WAD = 10**18
 HOUR, DAY = 3_600, 86_400
@@ -71,9 +75,9 @@ def trader(role: str) -> Trader:
 
 @dataclass(frozen=True)
 class System:
-    """A deployment in the in-process EVM. Contracts by their own names; tokens, ids and feeds by symbol."""
+    """A deployment on a chain. Contracts by their own names; tokens, ids and feeds by symbol."""
 
-    evm: Evm
+    evm: Chain
     builder: Builder
     record: DeploymentRecord
 
@@ -302,10 +306,14 @@ def local_network() -> Network:
 
 def deploy_system(network: Network | None = None, book: Book | None = None) -> System:
     """A fresh EVM with the local network and the plain book, deposit caps ramped up and every price reported."""
-    network = network or local_network()
     evm = Evm()
-    builder = Builder(network, book or plain_book(), EvmBackend(evm))
-    system = System(evm, builder, builder.deploy())
-    evm.advance(max(collateral.cap_ramp for collateral in network.collaterals.values()))
+    return deploy_on(evm, EvmBackend(evm), network or local_network(), book)
+
+
+def deploy_on(chain: Chain, backend: Backend, network: Network, book: Book | None = None) -> System:
+    """As `deploy_system`, on any chain."""
+    builder = Builder(network, book or plain_book(), backend)
+    system = System(chain, builder, builder.deploy())
+    chain.advance(max(collateral.cap_ramp for collateral in network.collaterals.values()))
     Market(system).advance(0)
     return system
