@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Surface} from "../types/ExpiryQuote.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
+/// @title Volatility at a strike
+/// @notice Gatheral's raw SVI: v(k) = a + b·(rho·(k − m) + √((k − m)² + s²)) is the variance a year at log-moneyness
+///         k = ln(strike / forward).
+library Svi {
+    uint256 internal constant LOWEST_VOLATILITY = 0.05e18;
+    uint256 internal constant HIGHEST_VOLATILITY = 5e18;
+    int256 internal constant SCALE = 1e9;
+
+    /// @notice √v(k), wad, rounded down, within [5 %, 500 %].
+    /// @param logMoneyness k, wad, within 2^80.
+    function volatilityDown(Surface memory surface, int256 logMoneyness) internal pure returns (uint256) {
+        int256 variance = varianceDown(surface, logMoneyness);
+        if (variance <= 0) return LOWEST_VOLATILITY;
+        unchecked {
+            return clamp(FixedPointMathLib.sqrt(uint256(variance) * 1e18)); // < 2^41 · 2^90 · 2^60
+        }
+    }
+
+    function clamp(uint256 volatility) internal pure returns (uint256) {
+        return FixedPointMathLib.clamp(volatility, LOWEST_VOLATILITY, HIGHEST_VOLATILITY);
+    }
+
+    function varianceDown(Surface memory surface, int256 logMoneyness) private pure returns (int256) {
+        unchecked {
+            int256 distance = logMoneyness - surface.m * SCALE;
+            uint256 smoothing = surface.s * uint256(SCALE);
+            uint256 root = FixedPointMathLib.sqrt(uint256(distance * distance) + smoothing * smoothing);
+            int256 wings = int256(surface.b) * (surface.rho * distance + int256(root) * SCALE);
+            int256 quotient = wings / 1e18;
+            if (wings < 0 && quotient * 1e18 != wings) --quotient;
+            return surface.a * SCALE + quotient;
+        }
+    }
+}
