@@ -9,7 +9,7 @@ import {AccountId} from "../types/AccountId.sol";
 import {Markets} from "./Markets.sol";
 import {Vault} from "./Vault.sol";
 import {Market} from "./Market.sol";
-import {Header, PositionWord, packHeader, packPosition, unpackHeader} from "./Words.sol";
+import {Header, PositionWord, packHeader, packPair, packPosition, unpackHeader, unpackPair} from "./Words.sol";
 import {OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 
 /// @title Accounts: opened into memory, changed there, written once
@@ -39,10 +39,13 @@ abstract contract Accounts is Vault, Markets {
         unpackHeader(header, account.header);
         uint256 assets = account.header.assets;
         account.foundAssets = assets;
-        for (uint256 k; assets != 0; ++k) {
-            uint256 asset = assets & 0xff;
-            if (asset != 0) account.amounts[k] = account.foundAmounts[k] = stored.collateral[asset];
-            assets >>= 8;
+        for (uint256 k; assets != 0; k += 2) {
+            if (assets & 0xffff != 0) {
+                (uint256 first, uint256 second) = unpackPair(stored.collateral[k >> 1]);
+                account.amounts[k] = account.foundAmounts[k] = first;
+                account.amounts[k + 1] = account.foundAmounts[k + 1] = second;
+            }
+            assets >>= 16;
         }
     }
 
@@ -72,7 +75,9 @@ abstract contract Accounts is Vault, Markets {
     function _needCollateral(WorkingSet memory set, uint256 assets) internal view {
         for (; assets != 0; assets >>= 8) {
             uint256 asset = assets & 0xff;
-            if (asset != 0) set.needed |= 1 << _assets[asset].underlying;
+            if (asset == 0) continue;
+            (uint256 underlying,) = _termsOf(asset);
+            set.needed |= 1 << underlying;
         }
     }
 
@@ -122,13 +127,16 @@ abstract contract Accounts is Vault, Markets {
     }
 
     function _assetAt(uint256 assets, uint256 k) internal pure returns (uint256) {
-        return uint8(assets >> (8 * k));
+        return uint8(assets >> (k << 3));
     }
 
     /// @return k The place of `asset`, or `FREE`.
     function _placeOf(uint256 assets, uint256 asset) internal pure returns (uint256 k) {
-        for (k = 0; k < MAX_COLLATERALS; ++k) {
-            if (_assetAt(assets, k) == asset) return k;
+        // Unchecked: eight places.
+        unchecked {
+            for (k = 0; k < MAX_COLLATERALS; ++k) {
+                if (_assetAt(assets, k) == asset) return k;
+            }
         }
         return FREE;
     }
@@ -151,7 +159,8 @@ abstract contract Accounts is Vault, Markets {
         Header memory header = account.header;
         uint256 place = _placeOf(header.assets, asset);
         if (place == FREE) {
-            _bind(account, _asset(asset).underlying);
+            (uint256 underlying,) = _termsOf(asset);
+            _bind(account, underlying);
             place = _placeOf(header.assets | account.foundAssets, 0);
             if (place == FREE) place = _placeOf(header.assets, 0);
             if (place == FREE) revert IClearinghouseCore.TooManyCollaterals(account.id);
@@ -159,8 +168,7 @@ abstract contract Accounts is Vault, Markets {
             if (_assetAt(account.foundAssets, place) == 0) account.foundAssets |= asset << (8 * place);
         }
         if (deposited && _assetAt(account.foundAssets, place) == asset) account.foundAmounts[place] += amount;
-        account.amounts[place] += amount;
-        _accounts[account.id].collateral[asset] = account.amounts[place];
+        _setAmount(account, place, account.amounts[place] + amount);
     }
 
     /// @dev Pulls settlement tokens into an account's cash.
@@ -188,17 +196,36 @@ abstract contract Accounts is Vault, Markets {
         if (amount > balance) {
             revert IClearinghouseCore.InsufficientBalance(account.id, uint8(asset), balance, amount);
         }
-        account.amounts[place] = balance - amount;
-        _accounts[account.id].collateral[asset] = balance - amount;
-        if (balance == amount) {
-            account.header.assets &= ~(0xff << (8 * place));
-            _unbind(account);
-        }
+        _takeAt(account, place, amount);
+    }
+
+    /// @dev Takes of the collateral at `place`, which holds as much; one that reaches 0 frees its place.
+    function _takeAt(OpenAccount memory account, uint256 place, uint256 amount) internal pure {
+        uint256 left = account.amounts[place] - amount;
+        _setAmount(account, place, left);
+        if (left != 0) return;
+        account.header.assets &= ~(0xff << (8 * place));
+        _unbind(account);
+    }
+
+    function _setAmount(OpenAccount memory account, uint256 place, uint256 amount) private pure {
+        account.amounts[place] = amount;
+        account.changedPairs |= 1 << (place >> 1);
     }
 
     /// @dev Changes a position; one that reaches size 0 leaves its quote balance to cash.
     function _changePosition(OpenAccount memory account, Market memory market, int256 size, int256 quote) internal {
-        uint256 place = _positionPlace(account, market.index);
+        _changePositionAt(account, _positionPlace(account, market.index), market, size, quote);
+    }
+
+    /// @param place Of the account's position in `market`, or the position count where it has none.
+    function _changePositionAt(
+        OpenAccount memory account,
+        uint256 place,
+        Market memory market,
+        int256 size,
+        int256 quote
+    ) internal {
         Header memory header = account.header;
         if (place == header.positionCount) _addPosition(account, market);
         PositionWord position = account.positions[place];
@@ -235,10 +262,21 @@ abstract contract Accounts is Vault, Markets {
         account.markets[count] = market;
     }
 
-    /// @return place Of the position, or the position count where there is none.
-    function _positionPlace(OpenAccount memory account, uint256 instrument) internal pure returns (uint256 place) {
+    /// @return Place of the position, or the position count where there is none.
+    function _positionPlace(OpenAccount memory account, uint256 instrument) internal pure returns (uint256) {
+        return _placeAmong(account, account.header.positionCount, instrument);
+    }
+
+    /// @dev The same where only the first `first` can be it.
+    function _placeAmong(
+        OpenAccount memory account,
+        uint256 first,
+        uint256 instrument
+    ) internal pure returns (uint256 place) {
         uint256 count = account.header.positionCount;
-        while (place < count && account.positions[place].instrumentIn() != instrument) ++place;
+        if (first > count) first = count;
+        while (place < first && account.positions[place].instrumentIn() != instrument) ++place;
+        return place == first ? count : place;
     }
 
     /// @dev An isolated account belongs to the underlying of its first balance or position until it is empty of both.
@@ -257,12 +295,16 @@ abstract contract Accounts is Vault, Markets {
 
     // Close -----------------------------------------------------------------------------------------------------
 
-    /// @dev Writes cash, header and positions where they changed. The totals are written by the caller, once.
+    /// @dev Writes cash, header, collateral and positions where they changed. The totals are written by the caller, once.
     function _save(OpenAccount memory account, WorkingSet memory set) internal {
         _saveCash(account, set.totals);
         StoredAccount storage stored = _accounts[account.id];
         uint256 header = packHeader(account.header);
         if (header != account.storedHeader) stored.header = header;
+        for (uint256 pair; account.changedPairs >> pair != 0; ++pair) {
+            if ((account.changedPairs >> pair) & 1 == 0) continue;
+            stored.collateral[pair] = packPair(account.amounts[2 * pair], account.amounts[2 * pair + 1]);
+        }
         if (account.positions.length == 0) return;
         uint256 before = account.storedPositions.length;
         uint256 count = account.header.positionCount;

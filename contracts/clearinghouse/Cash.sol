@@ -20,6 +20,7 @@ abstract contract Cash is ClearinghouseStorage {
         StoredTotals storage stored = _totals;
         (totals.supplyIndex, totals.borrowIndex, totals.accruedAt) = unpackIndices(stored.indices);
         (totals.supplyShares, totals.debtShares) = unpackPair(stored.shares);
+        totals.foundDebtShares = totals.debtShares;
         if (totals.accruedAt != block.timestamp && totals.debtShares != 0) _accrueInterest(totals);
     }
 
@@ -58,7 +59,8 @@ abstract contract Cash is ClearinghouseStorage {
 
     function _saveTotals(Totals memory totals) internal {
         StoredTotals storage stored = _totals;
-        if (totals.accruedAt != block.timestamp) {
+        // While nobody owes, time does not count.
+        if (totals.accruedAt != block.timestamp && totals.foundDebtShares | totals.debtShares != 0) {
             stored.indices = packIndices(totals.supplyIndex, totals.borrowIndex, block.timestamp);
             if (totals.accrued) {
                 emit IClearinghouseCore.InterestAccrued(

@@ -9,45 +9,30 @@ import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
+import {Acts} from "./Acts.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
-import {Slices} from "./Slices.sol";
+import {Continued} from "./Continued.sol";
 import {positionNonceIn} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse
-/// @notice Setters, upkeep and reports are at this address too, but their code is `ClearinghouseAdmin`'s, fixed at
-///         creation: split off for the limit on code size alone.
-contract Clearinghouse is IClearinghouseCore, Slices {
-    ClearinghouseAdmin private immutable ADMIN;
-
+/// @notice What the auctions call, setters, upkeep and reports are at this address too, but their code is that of
+///         `ClearinghouseLiquidation` and `ClearinghouseAdmin`, fixed at creation.
+contract Clearinghouse is IClearinghouseCore, Acts, Continued {
+    /// @param liquidation The next part, which knows the last.
     /// @param authority The access manager.
     /// @param settlementToken Asset 0.
     constructor(
-        ClearinghouseAdmin admin,
+        address liquidation,
         address authority,
         address settlementToken,
         address marginEngine,
         address oracleHub
-    ) {
-        ADMIN = admin;
+    ) Continued(liquidation) {
         Address.functionDelegateCall(
-            address(admin),
+            liquidation,
             abi.encodeCall(ClearinghouseAdmin.initialise, (authority, settlementToken, marginEngine, oracleHub))
         );
-    }
-
-    /// @dev Each of those calls states its own stance on re-entrancy.
-    // solhint-disable-next-line no-complex-fallback
-    fallback() external {
-        address admin = address(ADMIN);
-        // Hands over the call and its answer as they are; nothing runs after it.
-        assembly ("memory-safe") {
-            calldatacopy(0, 0, calldatasize())
-            let success := delegatecall(gas(), admin, 0, calldatasize(), 0, 0)
-            returndatacopy(0, 0, returndatasize())
-            if success { return(0, returndatasize()) }
-            revert(0, returndatasize())
-        }
     }
 
     // Acts ------------------------------------------------------------------------------------------------------
@@ -115,22 +100,6 @@ contract Clearinghouse is IClearinghouseCore, Slices {
         (applied, delegateLosses) = _applyFills(set, accounts, fills);
         _saveAll(set);
         _checkAll(set);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function touch(AccountId account) external onlyUnderLock(_auctions) returns (Margin memory) {
-        return _touch(account);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function transferSlice(
-        AccountId from,
-        AccountId to,
-        uint256 fraction,
-        uint256 keptCash,
-        uint256 payment
-    ) external onlyUnderLock(_auctions) returns (Margin memory fromAfter) {
-        return _transferSlice(from, to, fraction, keptCash, payment);
     }
 
     // Views -----------------------------------------------------------------------------------------------------

@@ -418,6 +418,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         stored.token = token;
         stored.decimals = uint8(decimals);
         stored.underlying = underlying;
+        _assetTerms[asset >> 4] |= (decimals << 8 | underlying) << ((asset & 15) << 4);
         emit IClearinghouseCore.AssetListed(asset, token, underlying, uint8(decimals));
     }
 

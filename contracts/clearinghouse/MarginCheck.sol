@@ -125,19 +125,22 @@ abstract contract MarginCheck is Accounts {
         uint256 assets,
         uint256[8] memory amounts
     ) private view returns (CollateralLeg[] memory legs) {
-        uint256 count;
-        for (uint256 rest = assets; rest != 0; rest >>= 8) {
-            if (rest & 0xff != 0) ++count;
-        }
-        legs = new CollateralLeg[](count);
-        for (uint256 k = MAX_COLLATERALS; count != 0;) {
-            uint256 asset = _assetAt(assets, --k);
-            if (asset == 0) continue;
-            CollateralLeg memory leg = legs[--count];
-            leg.asset = uint8(asset);
-            StoredAsset storage stored = _assets[asset];
-            leg.underlying = stored.underlying;
-            leg.amount = SafeCast.toUint128(amounts[k] * 10 ** (18 - stored.decimals));
+        // Unchecked: amounts have 128 bits, a scale 60, places are eight.
+        unchecked {
+            uint256 count;
+            for (uint256 rest = assets; rest != 0; rest >>= 8) {
+                if (rest & 0xff != 0) ++count;
+            }
+            legs = new CollateralLeg[](count);
+            for (uint256 k = MAX_COLLATERALS; count != 0;) {
+                uint256 asset = _assetAt(assets, --k);
+                if (asset == 0) continue;
+                CollateralLeg memory leg = legs[--count];
+                leg.asset = uint8(asset);
+                (uint256 underlying, uint256 decimals) = _termsOf(asset);
+                leg.underlying = uint8(underlying);
+                leg.amount = SafeCast.toUint128(amounts[k] * 10 ** (18 - decimals));
+            }
         }
     }
 

@@ -2,16 +2,18 @@
 pragma solidity ^0.8.30;
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {WAD, mulWadDown, mulDivDown} from "../math/FixedPoint.sol";
-import {AccountId} from "../types/AccountId.sol";
+import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
+import {WAD, mulDivDown, mulWadDown} from "../math/FixedPoint.sol";
+import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
-import {Acts} from "./Acts.sol";
+import {Slice, SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
 import {Market} from "./Market.sol";
-import {PositionWord} from "./Words.sol";
+import {MarginCheck} from "./MarginCheck.sol";
+import {PositionWord, packPair, unpackPair} from "./Words.sol";
 import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title What the auctions do to an account and its bidder
-abstract contract Slices is Acts {
+abstract contract Slices is MarginCheck {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
         _loadAccount(set, id, 0);
@@ -23,72 +25,146 @@ abstract contract Slices is Acts {
         _saveAll(set);
     }
 
-    function _transferSlice(
+    function _sellSlice(
         AccountId fromId,
         AccountId toId,
-        uint256 fraction,
-        uint256 keptCash,
-        uint256 payment
-    ) internal returns (Margin memory fromAfter) {
-        if (fraction == 0 || fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(fraction);
+        bytes calldata context
+    ) internal returns (Slice memory slice) {
         _requireOwner(toId);
         if (fromId == toId) revert IClearinghouseCore.SelfTrade(toId);
-        WorkingSet memory set = _newSet();
+        (WorkingSet memory set, OpenAccount memory from, OpenAccount memory to) = _openSides(fromId, toId);
+        slice = ISliceDecider(_auctions).decide(context, _assess(set, from), uint64(from.header.positionNonce));
+        if (slice.fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(slice.fraction);
+        if (slice.endsAuction) _setLiquidation(from, false);
+        if (slice.fraction != 0) {
+            _payRewards(set, from, to, slice);
+            _moveSlice(from, to, slice);
+            ++to.header.positionNonce;
+            to.check = Check.NewRisk;
+        }
+        _saveAll(set);
+        _checkAll(set);
+    }
+
+    function _openSides(
+        AccountId fromId,
+        AccountId toId
+    ) private returns (WorkingSet memory set, OpenAccount memory from, OpenAccount memory to) {
+        set = _newSet();
         _loadAccount(set, fromId, 0);
-        OpenAccount memory from = set.accounts[0];
+        from = set.accounts[0];
         _loadAccount(set, toId, from.header.positionCount);
-        OpenAccount memory to = set.accounts[1];
+        to = set.accounts[1];
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(toId);
         _needCollateral(set, from.foundAssets);
         _needCollateral(set, to.foundAssets);
         _refreshQuotes(set);
         _realiseAll(set);
-        _sliceCash(from, to, fraction, keptCash, payment);
-        _sliceCollateral(from, to, fraction);
-        _slicePositions(from, to, fraction);
-        ++to.header.positionNonce;
-        to.check = Check.NewRisk;
-        _saveAll(set);
-        _checkAll(set);
-        fromAfter = _assess(set, from);
     }
 
-    function _sliceCash(
+    function _setLiquidation(OpenAccount memory account, bool inLiquidation) internal {
+        account.header.inLiquidation = inLiquidation;
+        emit IClearinghouseCore.LiquidationFlagSet(account.id, inLiquidation);
+    }
+
+    function _payRewards(
+        WorkingSet memory set,
         OpenAccount memory from,
         OpenAccount memory to,
-        uint256 fraction,
-        uint256 keptCash,
-        uint256 payment
+        Slice memory slice
     ) private {
-        int256 cash = mulWadDown(from.cash - int256(keptCash), int256(fraction));
-        from.cash += int256(payment) - cash;
-        to.cash += cash - int256(payment);
-        emit IClearinghouseCore.SliceTransferred(from.id, to.id, fraction, cash);
-        if (payment != 0) emit IClearinghouseCore.CashTransferred(to.id, from.id, payment);
+        if (slice.fromProceeds != 0) _pay(from, to, slice.fromProceeds);
+        if (slice.fromInsurance != 0) _payFromInsurance(set, to, slice.fromInsurance);
+        if (slice.uncovered != 0) _creditUncovered(to, slice.uncovered);
     }
 
-    function _sliceCollateral(OpenAccount memory from, OpenAccount memory to, uint256 fraction) private {
+    function _payFromInsurance(WorkingSet memory set, OpenAccount memory to, uint256 amount) internal {
+        uint256 place = _loadAccount(set, accountIdOf(_insuranceFund, 0), 0);
+        _pay(set.accounts[place], to, amount);
+    }
+
+    /// @dev Credits cash that nobody pays.
+    function _creditUncovered(OpenAccount memory to, uint256 amount) internal {
+        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
+        uncoveredLoss += amount;
+        _totals.assets = packPair(tokens, uncoveredLoss);
+        to.cash += int256(amount);
+        emit IClearinghouseCore.LossRecorded(to.id, amount, uncoveredLoss);
+    }
+
+    function _pay(OpenAccount memory from, OpenAccount memory to, uint256 amount) internal {
+        from.cash -= int256(amount);
+        to.cash += int256(amount);
+        emit IClearinghouseCore.CashTransferred(from.id, to.id, amount);
+    }
+
+    function _moveSlice(OpenAccount memory from, OpenAccount memory to, Slice memory slice) private {
+        int256 cash = mulWadDown(from.cash - int256(slice.keptCash), int256(slice.fraction));
+        SlicedCollateral[] memory collaterals = _slicedCollaterals(from, slice.fraction);
+        SlicedPosition[] memory positions = _slicedPositions(from, slice.fraction);
+        emit IClearinghouseCore.SliceTransferred(from.id, to.id, slice.fraction, cash, collaterals, positions);
+        from.cash -= cash;
+        to.cash += cash;
+        if (slice.payment != 0) _pay(to, from, slice.payment);
+        _moveCollaterals(from, to, collaterals);
+        _movePositions(from, to, positions);
+    }
+
+    function _slicedCollaterals(
+        OpenAccount memory from,
+        uint256 fraction
+    ) private pure returns (SlicedCollateral[] memory sliced) {
+        sliced = new SlicedCollateral[](MAX_COLLATERALS);
+        uint256 count;
         for (uint256 k; k < MAX_COLLATERALS; ++k) {
             uint256 asset = _assetAt(from.header.assets, k);
-            uint256 amount = mulDivDown(from.amounts[k], fraction, WAD);
-            if (asset == 0 || amount == 0) continue;
-            _takeBalance(from, asset, amount);
-            _addBalance(to, asset, amount, false);
-            emit IClearinghouseCore.SliceCollateral(from.id, to.id, uint8(asset), amount);
+            uint256 amount = asset == 0 ? 0 : mulDivDown(from.amounts[k], fraction, WAD);
+            if (amount != 0) sliced[count++] = SlicedCollateral(uint8(asset), amount);
+        }
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(sliced, count)
         }
     }
 
-    /// @dev Backwards, so that a position that closes is replaced by one already sliced.
-    function _slicePositions(OpenAccount memory from, OpenAccount memory to, uint256 fraction) private {
-        for (uint256 k = from.header.positionCount; k != 0;) {
-            PositionWord position = from.positions[--k];
+    /// @dev One a position, in their order.
+    function _slicedPositions(
+        OpenAccount memory from,
+        uint256 fraction
+    ) private pure returns (SlicedPosition[] memory sliced) {
+        uint256 count = from.header.positionCount;
+        sliced = new SlicedPosition[](count);
+        for (uint256 k; k < count; ++k) {
+            PositionWord position = from.positions[k];
+            SlicedPosition memory part = sliced[k];
+            part.instrument = uint24(position.instrumentIn());
+            part.size = mulWadDown(position.sizeIn(), int256(fraction));
+            part.quote = mulWadDown(position.quoteIn(), int256(fraction));
+        }
+    }
+
+    function _moveCollaterals(
+        OpenAccount memory from,
+        OpenAccount memory to,
+        SlicedCollateral[] memory collaterals
+    ) private {
+        for (uint256 i; i < collaterals.length; ++i) {
+            (uint256 asset, uint256 amount) = (collaterals[i].asset, collaterals[i].amount);
+            _takeBalance(from, asset, amount);
+            _addBalance(to, asset, amount, false);
+        }
+    }
+
+    /// @dev Backwards, so that a position that closes is replaced by one already moved. The instruments of `from` are
+    ///      distinct: only what `to` held before can meet them.
+    function _movePositions(OpenAccount memory from, OpenAccount memory to, SlicedPosition[] memory positions) private {
+        uint256 held = to.header.positionCount;
+        for (uint256 k = positions.length; k != 0;) {
+            SlicedPosition memory part = positions[--k];
+            if (part.size == 0 && part.quote == 0) continue;
             Market memory market = from.markets[k];
-            int256 size = mulWadDown(position.sizeIn(), int256(fraction));
-            int256 quote = mulWadDown(position.quoteIn(), int256(fraction));
-            if (size == 0 && quote == 0) continue;
-            emit IClearinghouseCore.SlicePosition(from.id, to.id, uint24(market.index), size, quote);
-            _changePosition(from, market, -size, -quote);
-            _changePosition(to, market, size, quote);
+            _changePositionAt(from, k, market, -part.size, -part.quote);
+            _changePositionAt(to, _placeAmong(to, held, part.instrument), market, part.size, part.quote);
         }
     }
 }

@@ -10,11 +10,11 @@ import {CashWord, IndexWord, PairWord, PositionWord} from "./Words.sol";
 /// @title All state of the clearinghouse, and its one lock
 /// @dev Shared, slot for slot, by `Clearinghouse` and by `ClearinghouseAdmin`, to which it delegates setters and reports.
 abstract contract ClearinghouseStorage {
-    /// @dev `header` is drawn at `Header`.
+    /// @dev `header` is drawn at `Header`. Collateral amounts lie two a word, by the header's place: 2k first, 2k + 1 second.
     struct StoredAccount {
         CashWord cash;
         uint256 header;
-        mapping(uint256 asset => uint256 amount) collateral;
+        mapping(uint256 pair => PairWord amounts) collateral;
         mapping(uint256 place => PositionWord) positions;
     }
 
@@ -84,6 +84,9 @@ abstract contract ClearinghouseStorage {
     StoredTotals internal _totals;
     uint256 internal _assetCount;
     mapping(uint256 asset => StoredAsset) internal _assets;
+    /// @dev Underlying and decimals of every asset, 8 + 8 bits, sixteen assets a word from the lowest: what a margin check
+    ///      needs of them, in one read. Written at listing, with `_assets`.
+    uint256[16] internal _assetTerms;
     uint256 internal _marketCount;
     mapping(uint256 index => StoredMarket) internal _markets;
     mapping(InstrumentId instrument => uint24 index) internal _marketIndex;

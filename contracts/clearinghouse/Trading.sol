@@ -71,7 +71,7 @@ abstract contract Trading is MarginCheck {
         Fill memory fill
     ) private returns (bool) {
         if (taker.id == maker.id) revert IClearinghouseCore.SelfTrade(taker.id);
-        _requireTradable(market, fill);
+        _requireTradable(market, taker, maker, fill);
         bool takerReduces = _reduces(taker, market.index, fill.size);
         bool makerReduces = _reduces(maker, market.index, -int256(fill.size));
         if ((fill.takerReduceOnly && !takerReduces) || (fill.makerReduceOnly && !makerReduces)) return false;
@@ -91,10 +91,16 @@ abstract contract Trading is MarginCheck {
         return true;
     }
 
-    function _requireTradable(Market memory market, Fill memory fill) private view {
-        if (fill.size == 0 || magnitude(fill.size) % 10 ** market.sizeStepExponent != 0) {
-            revert IClearinghouseCore.InvalidSize(fill.instrument, fill.size);
-        }
+    /// @dev Slices leave sizes off the step: a fill that closes a side need not keep to it.
+    function _requireTradable(
+        Market memory market,
+        OpenAccount memory taker,
+        OpenAccount memory maker,
+        Fill memory fill
+    ) private view {
+        bool offStep = magnitude(fill.size) % 10 ** market.sizeStepExponent != 0;
+        bool closes = _sizeIn(taker, market.index) == -fill.size || _sizeIn(maker, market.index) == fill.size;
+        if (fill.size == 0 || (offStep && !closes)) revert IClearinghouseCore.InvalidSize(fill.instrument, fill.size);
         if (market.state == OracleState.Halted) {
             revert IClearinghouseCore.OracleNotUsable(uint8(market.underlying));
         }
@@ -103,10 +109,13 @@ abstract contract Trading is MarginCheck {
 
     /// @dev Whether `size` moves the account's position towards 0 and not past it.
     function _reduces(OpenAccount memory account, uint256 instrument, int256 size) private pure returns (bool) {
+        int256 held = _sizeIn(account, instrument);
+        return held != 0 && (held < 0) != (size < 0) && magnitude(size) <= magnitude(held);
+    }
+
+    function _sizeIn(OpenAccount memory account, uint256 instrument) private pure returns (int256) {
         uint256 place = _positionPlace(account, instrument);
-        if (place == account.header.positionCount) return false;
-        int256 held = account.positions[place].sizeIn();
-        return (held < 0) != (size < 0) && magnitude(size) <= magnitude(held);
+        return place == account.header.positionCount ? int256(0) : account.positions[place].sizeIn();
     }
 
     function _trade(

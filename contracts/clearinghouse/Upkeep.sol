@@ -9,7 +9,6 @@ import {BILLION, SIGNED_RAY, mulDivDown} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Accounts} from "./Accounts.sol";
 import {Lock} from "./Lock.sol";
-import {packPair, unpackPair} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts in which no margin is checked
@@ -51,42 +50,6 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
         _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
         _saveTotals(set.totals);
         emit IClearinghouseCore.FeesDistributed(toInsurance, fees - toInsurance);
-    }
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function setLiquidation(AccountId account, bool inLiquidation) external onlyUnderLock(_auctions) {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory opened = _openLight(set, account);
-        opened.header.inLiquidation = inLiquidation;
-        _save(opened, set);
-        emit IClearinghouseCore.LiquidationFlagSet(account, inLiquidation);
-    }
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function transferCash(AccountId from, AccountId to, uint256 amount) external {
-        _requireUnderLock(msg.sender == _insuranceFund ? msg.sender : _auctions);
-        _requireOwner(to);
-        WorkingSet memory set = _newSet();
-        OpenAccount memory payer = _openLight(set, from);
-        if (!payer.header.inLiquidation) {
-            if (from.ownerOf() != msg.sender) revert IClearinghouseCore.NotAuthorised(from, msg.sender);
-            _requireCash(payer, amount);
-        }
-        _changeCash(set, from, -SafeCast.toInt256(amount));
-        _changeCash(set, to, SafeCast.toInt256(amount));
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.CashTransferred(from, to, amount);
-    }
-
-    /// @inheritdoc IClearinghouseUpkeep
-    function recordLoss(AccountId to, uint256 amount) external onlyUnderLock(_auctions) {
-        WorkingSet memory set = _newSet();
-        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
-        uncoveredLoss += amount;
-        _totals.assets = packPair(tokens, uncoveredLoss);
-        _changeCash(set, to, SafeCast.toInt256(amount));
-        _saveTotals(set.totals);
-        emit IClearinghouseCore.LossRecorded(to, amount, uncoveredLoss);
     }
 
     /// @inheritdoc IClearinghouseUpkeep

@@ -21,9 +21,18 @@ abstract contract Vault is Cash {
         if (stored.token == address(0)) revert IClearinghouseCore.UnknownAsset(uint8(asset));
     }
 
+    /// @dev Of a listed asset, without reading its own slots.
+    function _termsOf(uint256 asset) internal view returns (uint256 underlying, uint256 decimals) {
+        uint256 terms = _assetTerms[asset >> 4] >> ((asset & 15) << 4);
+        return (uint8(terms), uint8(terms >> 8));
+    }
+
     /// @dev Wad units of one token unit.
     function _scaleOf(uint256 asset) internal view returns (uint256) {
-        return 10 ** (18 - _asset(asset).decimals);
+        // Unchecked: at most 18 decimals.
+        unchecked {
+            return 10 ** (18 - _asset(asset).decimals);
+        }
     }
 
     /// @dev Pulls `amount` from the caller; what arrives is measured and must be all of it.

@@ -19,6 +19,7 @@ enum Check {
 /// @param accruedAt Of the stored indices, Unix seconds.
 /// @param supplyShares Σ ⌈cash⁺ · 1e27 / supplyIndex⌉ over accounts.
 /// @param debtShares Σ ⌊debt · 1e27 / borrowIndex⌋ over accounts.
+/// @param foundDebtShares As stored.
 /// @param accrued Whether the indices have moved since.
 /// @param newFeesRay What comes to the stored fees, 1e-27 wei of a wad.
 struct Totals {
@@ -27,6 +28,7 @@ struct Totals {
     uint256 accruedAt;
     uint256 supplyShares;
     uint256 debtShares;
+    uint256 foundDebtShares;
     bool accrued;
     int256 newFeesRay;
 }
@@ -40,7 +42,8 @@ struct Totals {
 /// @param deposited Cash that came in, so that `foundCash + deposited` is what the owner's risk is compared with.
 /// @param storedHeader As read.
 /// @param header Now.
-/// @param amounts Token units, by the header's place; storage is kept equal.
+/// @param amounts Token units, by the header's place.
+/// @param changedPairs Bitmap of the pairs of places whose amounts changed.
 /// @param foundAssets Places as found.
 /// @param foundAmounts As found, with what came in.
 /// @param storedPositions As read.
@@ -60,6 +63,7 @@ struct OpenAccount {
     uint256 storedHeader;
     Header header;
     uint256[8] amounts;
+    uint256 changedPairs;
     uint256 foundAssets;
     uint256[8] foundAmounts;
     PositionWord[] storedPositions;

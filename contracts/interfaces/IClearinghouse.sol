@@ -14,7 +14,13 @@ import {
     PositionView,
     VaultView
 } from "./IClearinghouseReports.sol";
+import {IClearinghouseLiquidation} from "./IClearinghouseLiquidation.sol";
 import {IClearinghouseUpkeep} from "./IClearinghouseUpkeep.sol";
 
 /// @title The clearinghouse as everyone but its administrators sees it, at one address
-interface IClearinghouse is IClearinghouseCore, IClearinghouseUpkeep, IClearinghouseReports {}
+interface IClearinghouse is
+    IClearinghouseCore,
+    IClearinghouseLiquidation,
+    IClearinghouseUpkeep,
+    IClearinghouseReports
+{}

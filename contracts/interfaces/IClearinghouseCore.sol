@@ -5,6 +5,7 @@ import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
+import {SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
 
 enum ActKind {
     Deposit,
@@ -62,11 +63,14 @@ interface IClearinghouseCore {
     /// @dev From now the basis ramps from `start` to `sample` over `window` seconds. 1e9 is one.
     event BasisSampled(uint24 indexed instrument, int256 start, int256 sample, uint256 window);
     event CashTransferred(AccountId indexed from, AccountId indexed to, uint256 amount);
-    /// @dev One slice of an auction. Per leg amounts follow in `SliceCollateral` and `SlicePosition`.
-    event SliceTransferred(AccountId indexed from, AccountId indexed to, uint256 fraction, int256 cash);
-    event SliceCollateral(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
-    event SlicePosition(
-        AccountId indexed from, AccountId indexed to, uint24 indexed instrument, int256 size, int256 quote
+    /// @dev One slice of an auction: what left `from` and came to `to`, positions in their order.
+    event SliceTransferred(
+        AccountId indexed from,
+        AccountId indexed to,
+        uint256 fraction,
+        int256 cash,
+        SlicedCollateral[] collaterals,
+        SlicedPosition[] positions
     );
     event LossRecorded(AccountId indexed account, uint256 amount, uint256 total);
     event FeesDistributed(uint256 toInsurance, uint256 toTreasury);
@@ -151,24 +155,6 @@ interface IClearinghouseCore {
         AccountId[] calldata accounts,
         Fill[] calldata fills
     ) external returns (bool[] memory applied, uint256[2][] memory delegateLosses);
-
-    /// @notice Auctions only. Accrues, realises, and returns the account's margin.
-    function touch(AccountId account) external returns (Margin memory);
-
-    /// @notice Auctions only. Moves a fraction of every balance and position of `from` to `to`, cash less `keptCash`,
-    ///         every signed amount rounded down (for `from`), then `payment` from `to`'s cash to `from`'s, and checks `to`
-    ///         at initial margin.
-    /// @param fraction Wad in (0, 1].
-    /// @param keptCash Cash of `from` that is no part of the slice, wad.
-    /// @param payment Cash that moves from `to` to `from`, no part of the slice either, wad.
-    /// @return fromAfter Margin of `from` afterwards.
-    function transferSlice(
-        AccountId from,
-        AccountId to,
-        uint256 fraction,
-        uint256 keptCash,
-        uint256 payment
-    ) external returns (Margin memory fromAfter);
 
     // Views -----------------------------------------------------------------------------------------------------
 

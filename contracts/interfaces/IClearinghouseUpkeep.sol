@@ -14,16 +14,6 @@ interface IClearinghouseUpkeep {
     /// @notice Splits collected fees between the insurance fund's and the treasury's accounts. Anyone may call.
     function distributeFees() external;
 
-    /// @notice Auctions only.
-    function setLiquidation(AccountId account, bool inLiquidation) external;
-
-    /// @notice Auctions and insurance fund only. Moves cash between accounts without a margin check of the payer, who is
-    ///         a module's own account or an account in liquidation paying out set-aside cash.
-    function transferCash(AccountId from, AccountId to, uint256 amount) external;
-
-    /// @notice Auctions only. Credits `to` with cash that nobody pays; the protocol's uncovered loss grows by as much.
-    function recordLoss(AccountId to, uint256 amount) external;
-
     /// @notice Insurance fund only: cash in and out of the fund's own account, with the token, unlimited by caps.
     function depositForModule(address from, uint256 amount) external;
 

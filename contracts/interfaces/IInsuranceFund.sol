@@ -32,7 +32,8 @@ interface IInsuranceFund {
     error SharesAwaitRedemption(address holder, uint256 shares);
     error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);
 
-    /// @notice Auctions only. Pays up to `amount` to `to`, limited by what the fund has and by its outflow limit.
+    /// @notice Auctions only. Grants up to `amount` for `to`, limited by what the fund has and by its outflow limit; the
+    ///         clearinghouse moves the cash from the fund's account in the same act.
     /// @return paid Wad.
     function draw(AccountId to, uint256 amount) external returns (uint256 paid);
 

@@ -7,18 +7,21 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {AuctionParameters, AuctionView, Bid, BidOutcome, IAuctions, Phase} from "../interfaces/IAuctions.sol";
 import {AccountView, IClearinghouse} from "../interfaces/IClearinghouse.sol";
+import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
+import {Slice} from "../types/Slice.sol";
 import {AuctionMath, Sale} from "./AuctionMath.sol";
 import {AuctionParameterBounds} from "./AuctionParameterBounds.sol";
 
 /// @title Auctions of accounts below maintenance margin
 /// @notice Holds no funds: cash, collateral and positions move inside the clearinghouse.
 /// @dev Every act: lock → touch (accrues, realises, reads margin) → bring the auction up to now → compute in a view, which
-///      the previews share → write → move value → event → unlock. Nothing here calls a token.
-contract Auctions is IAuctions, AccessManaged {
+///      the previews share → write → event → move value → unlock. In a bid the clearinghouse touches, asks for the decision
+///      and moves value in one go, so that an account is opened once. Nothing here calls a token.
+contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     using SafeCast for uint256;
 
     /// @dev Slot 0: 8 + 5 + 5 + 9 + 1 + 2 + 1 = 31 bytes. Slot 1: 12 + 16 = 28. Slot 2: 16 + 16 = 32.
@@ -99,30 +102,62 @@ contract Auctions is IAuctions, AccessManaged {
         if (auction.phase != Phase.Solvent) emit AuctionTurnedInsolvent(account, auctionId);
 
         exchange.advanceEpoch(account);
-        clearinghouse.setLiquidation(account, true);
-        if (bounty != 0) clearinghouse.transferCash(account, bountyTo, bounty);
+        clearinghouse.startLiquidation(account, bountyTo, bounty);
     }
 
     /// @inheritdoc IAuctions
     function poke(AccountId account) external locked {
-        (Auction memory auction, Margin memory margin, AuctionParameters memory parameters) = _touch(account);
-        _recordOrEnd(account, auction, margin, parameters);
+        (Auction memory auction, AuctionParameters memory parameters) = _auction(account);
+        Margin memory margin = clearinghouse.touch(account);
+        if (_hasRecovered(margin)) {
+            _end(account, auction, margin);
+            clearinghouse.endLiquidation(account);
+            return;
+        }
+        _bringUp(account, auction, margin, parameters);
+        _record(account, auction, margin, parameters);
     }
 
     /// @inheritdoc IAuctions
     function bid(Bid calldata terms) external locked returns (BidOutcome memory outcome) {
         _requireMayBidFor(terms.bidder);
-        _requireTerms(terms, msg.sender);
-        (Auction memory auction, Margin memory margin, AuctionParameters memory parameters) = _touch(terms.liquidated);
-        if (_hasRecovered(margin)) {
+        _requireUnrelated(terms, msg.sender);
+        Slice memory slice = clearinghouse.sellSlice(terms.liquidated, terms.bidder, abi.encode(terms));
+        outcome.fraction = slice.fraction;
+        outcome.payment = slice.payment;
+        outcome.reward = slice.fromProceeds + slice.fromInsurance + slice.uncovered;
+        outcome.fromProceeds = slice.fromProceeds;
+        outcome.fromInsurance = slice.fromInsurance;
+        outcome.uncovered = slice.uncovered;
+    }
+
+    /// @inheritdoc ISliceDecider
+    /// @dev Re-entrancy: within `bid`, which holds the lock; only the clearinghouse calls it.
+    function decide(
+        bytes calldata context,
+        Margin calldata margin,
+        uint64 positionNonce
+    ) external returns (Slice memory slice) {
+        if (msg.sender != address(clearinghouse)) revert NotClearinghouse(msg.sender);
+        Bid memory terms = abi.decode(context, (Bid));
+        (Auction memory auction, AuctionParameters memory parameters) = _auction(terms.liquidated);
+        _requireTerms(terms, auction, positionNonce);
+        slice.endsAuction = _hasRecovered(margin);
+        if (slice.endsAuction) {
             _end(terms.liquidated, auction, margin);
-            return outcome;
+            return slice;
         }
+        _bringUp(terms.liquidated, auction, margin, parameters);
         Sale memory sale = _saleOf(auction, margin, parameters);
-        outcome = _outcome(auction, sale, parameters, terms);
-        Margin memory marginAfter = _execute(terms, auction, outcome);
+        BidOutcome memory outcome = _outcome(auction, sale, parameters, terms);
+        if (outcome.fromInsurance != 0) insuranceFund.draw(terms.bidder, outcome.fromInsurance);
         _emitBid(terms, auction, sale, outcome);
-        _recordOrEnd(terms.liquidated, auction, marginAfter, parameters);
+        _describe(slice, auction, outcome);
+        auction.proceeds = (slice.keptCash + slice.payment).toUint128();
+        Margin memory left = AuctionMath.marginAfter(margin, slice);
+        slice.endsAuction = _hasRecovered(left);
+        if (slice.endsAuction) _end(terms.liquidated, auction, left);
+        else _record(terms.liquidated, auction, left, parameters);
     }
 
     /// @inheritdoc IAuctions
@@ -132,10 +167,12 @@ contract Auctions is IAuctions, AccessManaged {
 
         uint256 debt = uint256(-margin.equity);
         uint256 fromInsurance = insuranceFund.draw(account, debt);
-        if (fromInsurance != debt) clearinghouse.recordLoss(account, debt - fromInsurance);
+        clearinghouse.coverDebt(account, fromInsurance, debt - fromInsurance);
         emit WrittenOff(account, debt, fromInsurance, debt - fromInsurance);
+        if (_auctions[account].id == 0) return;
         margin.equity = 0;
-        if (_auctions[account].id != 0) _end(account, _auctions[account], margin);
+        _end(account, _auctions[account], margin);
+        clearinghouse.endLiquidation(account);
     }
 
     /// @inheritdoc IAuctions
@@ -172,11 +209,11 @@ contract Auctions is IAuctions, AccessManaged {
 
     /// @inheritdoc IAuctions
     function previewBid(Bid calldata terms) external view returns (BidOutcome memory outcome) {
-        _requireTerms(terms, terms.bidder.ownerOf());
-        Auction memory auction = _auctions[terms.liquidated];
+        _requireUnrelated(terms, terms.bidder.ownerOf());
+        (Auction memory auction, AuctionParameters memory parameters) = _auction(terms.liquidated);
+        _requireTerms(terms, auction, clearinghouse.positionNonceOf(terms.liquidated));
         Margin memory margin = clearinghouse.marginOf(terms.liquidated);
         if (_hasRecovered(margin)) return outcome;
-        AuctionParameters memory parameters = _parameterSets[auction.parameterSet];
         _advance(auction, margin, parameters);
         return _outcome(auction, _saleOf(auction, margin, parameters), parameters, terms);
     }
@@ -205,15 +242,17 @@ contract Auctions is IAuctions, AccessManaged {
         }
     }
 
-    /// @dev What a bid names must still be so; prices and fractions come later.
-    function _requireTerms(Bid calldata terms, address caller) private view {
-        uint64 id = _auctions[terms.liquidated].id;
-        if (id == 0) revert NoAuction(terms.liquidated);
-        if (id != terms.auctionId) revert AuctionChanged(terms.liquidated, terms.auctionId, id);
-        uint64 nonce = clearinghouse.positionNonceOf(terms.liquidated);
-        if (nonce != terms.positionNonce) revert PortfolioChanged(terms.liquidated, terms.positionNonce, nonce);
+    function _requireUnrelated(Bid calldata terms, address caller) private view {
         if (_auctions[terms.bidder].id != 0) revert AlreadyInAuction(terms.bidder);
         if (_areRelated(terms.liquidated, terms.bidder, caller)) revert RelatedBidder(terms.liquidated, terms.bidder);
+    }
+
+    /// @dev What a bid names must still be so; prices and fractions come later.
+    function _requireTerms(Bid memory terms, Auction memory auction, uint64 positionNonce) private pure {
+        if (auction.id != terms.auctionId) revert AuctionChanged(terms.liquidated, terms.auctionId, auction.id);
+        if (positionNonce != terms.positionNonce) {
+            revert PortfolioChanged(terms.liquidated, terms.positionNonce, positionNonce);
+        }
     }
 
     function _areRelated(AccountId liquidated, AccountId bidder, address caller) private view returns (bool) {
@@ -228,7 +267,7 @@ contract Auctions is IAuctions, AccessManaged {
         Auction memory auction,
         Sale memory sale,
         AuctionParameters memory parameters,
-        Bid calldata terms
+        Bid memory terms
     ) private view returns (BidOutcome memory outcome) {
         (uint256 least, uint256 most) = AuctionMath.fractions(sale, _minimumFraction(parameters));
         outcome.fraction = Math.min(terms.fraction, most);
@@ -255,25 +294,16 @@ contract Auctions is IAuctions, AccessManaged {
         auction.premiumLeft -= uint128(Math.saturatingSub(outcome.fromInsurance, deficitLeft));
     }
 
-    /// @dev Rewards first: the bidder's margin is checked with them when the slice arrives.
-    function _execute(
-        Bid calldata terms,
-        Auction memory auction,
-        BidOutcome memory outcome
-    ) private returns (Margin memory marginAfter) {
-        if (outcome.fromProceeds != 0) {
-            clearinghouse.transferCash(terms.liquidated, terms.bidder, outcome.fromProceeds);
-        }
-        if (outcome.fromInsurance != 0) insuranceFund.draw(terms.bidder, outcome.fromInsurance);
-        if (outcome.uncovered != 0) clearinghouse.recordLoss(terms.bidder, outcome.uncovered);
-
-        uint256 keptCash = auction.proceeds - outcome.fromProceeds;
-        marginAfter =
-            clearinghouse.transferSlice(terms.liquidated, terms.bidder, outcome.fraction, keptCash, outcome.payment);
-        auction.proceeds = (keptCash + outcome.payment).toUint128();
+    function _describe(Slice memory slice, Auction memory auction, BidOutcome memory outcome) private pure {
+        slice.fraction = outcome.fraction;
+        slice.payment = outcome.payment;
+        slice.keptCash = auction.proceeds - outcome.fromProceeds;
+        slice.fromProceeds = outcome.fromProceeds;
+        slice.fromInsurance = outcome.fromInsurance;
+        slice.uncovered = outcome.uncovered;
     }
 
-    function _emitBid(Bid calldata terms, Auction memory auction, Sale memory sale, BidOutcome memory outcome) private {
+    function _emitBid(Bid memory terms, Auction memory auction, Sale memory sale, BidOutcome memory outcome) private {
         emit BidTaken(
             terms.liquidated,
             terms.bidder,
@@ -291,17 +321,23 @@ contract Auctions is IAuctions, AccessManaged {
 
     // One auction through time ------------------------------------------------------------------------------------
 
-    /// @dev The account's margin and its auction as of now, with events of what turned since.
-    function _touch(AccountId account)
+    function _auction(AccountId account)
         private
-        returns (Auction memory auction, Margin memory margin, AuctionParameters memory parameters)
+        view
+        returns (Auction memory auction, AuctionParameters memory parameters)
     {
         auction = _auctions[account];
         if (auction.id == 0) revert NoAuction(account);
         parameters = _parameterSets[auction.parameterSet];
-        margin = clearinghouse.touch(account);
-        if (_hasRecovered(margin)) return (auction, margin, parameters);
+    }
 
+    /// @dev Brings the auction of an account in need up to now, with events of what turned since.
+    function _bringUp(
+        AccountId account,
+        Auction memory auction,
+        Margin memory margin,
+        AuctionParameters memory parameters
+    ) private {
         bool wasSolvent = auction.phase == Phase.Solvent;
         if (_advance(auction, margin, parameters)) emit AuctionClockRestarted(account, auction.id);
         bool isSolvent = auction.phase == Phase.Solvent;
@@ -340,16 +376,6 @@ contract Auctions is IAuctions, AccessManaged {
             Math.mulDiv(insuranceFund.reserves(), parameters.premiumFundShare, AuctionMath.BILLION).toUint128();
     }
 
-    function _recordOrEnd(
-        AccountId account,
-        Auction memory auction,
-        Margin memory margin,
-        AuctionParameters memory parameters
-    ) private {
-        if (_hasRecovered(margin)) _end(account, auction, margin);
-        else _record(account, auction, margin, parameters);
-    }
-
     /// @dev Seen in need now.
     function _record(
         AccountId account,
@@ -365,10 +391,10 @@ contract Auctions is IAuctions, AccessManaged {
         _auctions[account] = auction;
     }
 
+    /// @dev The clearinghouse is told by the caller.
     function _end(AccountId account, Auction memory auction, Margin memory margin) private {
         _replaceShortfall(auction.shortfall, 0);
         delete _auctions[account];
-        clearinghouse.setLiquidation(account, false);
         emit AuctionEnded(account, auction.id, margin.equity, auction.proceeds);
     }
 

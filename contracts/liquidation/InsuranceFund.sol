@@ -75,7 +75,6 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
         paid = Math.min(amount, _available(paidLately));
         _paid = (paidLately + paid).toUint128();
         _paidAt = uint40(block.timestamp);
-        if (paid != 0) clearinghouse.transferCash(account(), to, paid);
         emit Drawn(to, amount, paid);
     }
 

@@ -2,9 +2,12 @@
 pragma solidity ^0.8.30;
 
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
+import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
+import {Margin} from "../types/Margin.sol";
+import {Slice} from "../types/Slice.sol";
 
 /// @title Stands where a module stands, so that tests reach the clearinghouse's module entries one by one
-contract ModuleDriver {
+contract ModuleDriver is ISliceDecider {
     /// @notice Makes the calls in order, with the lock held where `locked`; reverts as they do.
     /// @return results What each call returned.
     function run(
@@ -25,5 +28,11 @@ contract ModuleDriver {
             }
         }
         if (locked) clearinghouse.unlock();
+    }
+
+    /// @inheritdoc ISliceDecider
+    /// @dev Decides what the test handed it.
+    function decide(bytes calldata context, Margin calldata, uint64) external pure returns (Slice memory) {
+        return abi.decode(context, (Slice));
     }
 }

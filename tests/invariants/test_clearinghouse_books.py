@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.clearing import RAY, Fill, Module, cash_of, drive, imbalance
+from tests.support.clearing import RAY, Fill, Module, Slice, cash_of, drive, imbalance
 from tests.support.evm import Revert
 from tests.support.system import DAY, Market, System, Trader, trader, wad
 
@@ -112,8 +112,8 @@ class RandomActs:
         source, target = self.random.sample(ACCOUNTS, 2)
         fraction = self.random.choice([1, 10**18, self.random.randint(1, 10**18)])
         cash = (self.random.randint(0, 10**20), self.random.randint(0, 10**20))
-        flagged, sliced = ("setLiquidation", source, True), ("transferSlice", source, target, fraction, *cash)
-        self.auctions.run(flagged, sliced, ("setLiquidation", source, False))
+        sold = ("sellSlice", source, target, Slice(fraction, *cash, endsAuction=True).context())
+        self.auctions.run(("startLiquidation", source, 0, 0), sold)
 
     def distribute(self) -> None:
         self.system.clearinghouse.transact("distributeFees")

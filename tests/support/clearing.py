@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eth_abi import encode
+
 from ballast.chain import codec
 from tests.support.evm import Contract
 from tests.support.system import DAY, Market, System, Trader, trader
@@ -35,6 +37,23 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """The clearinghouse's `Slice`."""
+
+    fraction: int
+    keptCash: int = 0
+    payment: int = 0
+    fromProceeds: int = 0
+    fromInsurance: int = 0
+    uncovered: int = 0
+    endsAuction: bool = False
+
+    def context(self) -> bytes:
+        """What makes the driver decide for this slice."""
+        return encode(["uint256"] * 6 + ["bool"], list(asdict(self).values()))
+
+
+@dataclass(frozen=True)
 class Module:
     """One of the clearinghouse's modules, replaced by a driver that calls what the test asks."""
 
@@ -50,6 +69,10 @@ class Module:
             codec.decode_result(clearinghouse.abi, name, len(arguments), bytes(output)) if output else None
             for (name, *arguments), output in zip(calls, outputs, strict=True)
         ]
+
+    def sell(self, account: int, bidder: int, bid: Slice) -> Any:
+        """`sellSlice`, as auctions that decide for `bid`."""
+        return self.run(("sellSlice", account, bidder, bid.context()))[0]
 
     def settle(self, accounts: list[int], *fills: Fill) -> Any:
         """`settleFills`, as the exchange."""

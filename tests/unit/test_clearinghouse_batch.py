@@ -120,7 +120,7 @@ def test_batch__cure_and_withdraw_in_between_margins__deposit_counts_as_found(sy
 def test_batch__account_in_liquidation__may_only_be_given_to(system: System, market: Market):
     market.fund(OWNER, USDC=100)
     market.mint(OWNER, "USDC", 1)
-    drive(system, system.auctions).run(("setLiquidation", OWNER.account, True))
+    drive(system, system.auctions).run(("startLiquidation", OWNER.account, 0, 0))
     batch(system, Act(DEPOSIT, OWNER.account, amount=10**6))
     assert cash_of(system, OWNER.account) == wad(101)
     for act in (

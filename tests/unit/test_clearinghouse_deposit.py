@@ -162,7 +162,7 @@ def test_repay__without_debt__refused(system: System, market: Market):
 
 def test_deposit_and_repay__in_liquidation_without_prices_or_margin__allowed_I26(system: System, market: Market):
     borrow(market, DEPOSITOR, 5_000)
-    drive(system, system.auctions).run(("setLiquidation", DEPOSITOR.account, True))
+    drive(system, system.auctions).run(("startLiquidation", DEPOSITOR.account, 0, 0))
     for contract in (system.oracle_hub, system.margin_engine):
         system.evm.set_code(contract.address, INVALID_CODE)
     market.mint(STRANGER, "USDC", 1)

@@ -162,6 +162,6 @@ def test_realise__by_anyone__moves_value_to_cash_and_nothing_else(
 
 
 def test_realise__in_liquidation__refused(system: System, exchange: Module):
-    drive(system, system.auctions).run(("setLiquidation", TAKER.account, True))
+    drive(system, system.auctions).run(("startLiquidation", TAKER.account, 0, 0))
     with reverts("AccountInLiquidation", account=TAKER.account):
         system.clearinghouse.transact("realise", TAKER.account)

@@ -1,8 +1,8 @@
-"""What only modules may do: the lock, slices of an auction, transfers of cash, recorded losses."""
+"""What only modules may do: the lock, liquidation, slices of an auction, debts covered, the fund's own cash."""
 
 import pytest
 
-from tests.support.clearing import Fill, Module, borrow, cash_of, drive, imbalance
+from tests.support.clearing import Fill, Module, Slice, borrow, cash_of, drive, imbalance
 from tests.support.evm import reverts
 from tests.support.system import WAD, Market, System, trader, wad
 
@@ -11,10 +11,10 @@ EVERYONE = [who.account for who in (DEBTOR, BIDDER, MAKER)]
 MODULE_ENTRIES = {
     "settleFills": ([], []),
     "touch": (1,),
-    "transferSlice": (1, 2, WAD, 0, 0),
-    "setLiquidation": (1, True),
-    "transferCash": (1, 2, 3),
-    "recordLoss": (1, 2),
+    "sellSlice": (1, 2, b""),
+    "startLiquidation": (1, 2, 3),
+    "endLiquidation": (1,),
+    "coverDebt": (1, 2, 3),
     "depositForModule": (STRANGER.address, 1),
     "withdrawForModule": (STRANGER.address, 1),
 }
@@ -47,8 +47,6 @@ def test_module_entry__called_by_a_stranger__refused_I32(system: System, entry: 
 @pytest.mark.parametrize("entry", MODULE_ENTRIES)
 def test_module_entry__called_by_another_module__refused(system: System, entry: str):
     others = {"exchange", "auctions", "insurance_fund"} - {ENTRY_OF.get(entry, "auctions")}
-    if entry == "transferCash":
-        others -= {"insurance_fund"}
     for other in others:
         module = getattr(system, other)
         with reverts("NotModule", caller=module.address):
@@ -101,12 +99,12 @@ def book(system: System, market: Market) -> Module:
     fills = [Fill(eth, wad(10), wad(2_500)), Fill(btc, wad("0.3"), wad(40_000))]
     drive(system, system.exchange).settle([DEBTOR.account, MAKER.account], *fills)
     auctions = drive(system, system.auctions)
-    auctions.run(("setLiquidation", DEBTOR.account, True))
+    auctions.run(("startLiquidation", DEBTOR.account, 0, 0))
     return auctions
 
 
-def slice_of(auctions: Module, fraction: int, kept: int = 0, payment: int = 0, to: int = BIDDER.account):
-    return auctions.run(("transferSlice", DEBTOR.account, to, fraction, kept, payment))[0]
+def slice_of(auctions: Module, fraction: int, kept: int = 0, payment: int = 0, to: int = BIDDER.account) -> None:
+    auctions.sell(DEBTOR.account, to, Slice(fraction, kept, payment))
 
 
 def test_slice__quarter__of_everything_but_what_is_kept(system: System, book: Module):
@@ -122,7 +120,8 @@ def test_slice__quarter__of_everything_but_what_is_kept(system: System, book: Mo
 
 
 def test_slice__whole__empties_the_account(system: System, book: Module):
-    margin = slice_of(book, WAD, payment=wad(20_000))
+    slice_of(book, WAD, payment=wad(20_000))
+    margin = system.clearinghouse.call("marginOf", DEBTOR.account)
     debtor = system.clearinghouse.call("accountOf", DEBTOR.account)
     assert (debtor.collaterals, debtor.positions, debtor.cash) == ([], [], wad(20_000))
     assert (margin.equity, margin.maintenanceMargin) == (wad(20_000), 0)
@@ -158,12 +157,27 @@ def test_slice__of_debt__the_bidder_takes_it_rounded_up(system: System, market: 
     borrow(market, DEBTOR, 5_000)
     market.fund(BIDDER, USDC=100_000)
     auctions = drive(system, system.auctions)
-    auctions.run(("setLiquidation", DEBTOR.account, True))
+    auctions.run(("startLiquidation", DEBTOR.account, 0, 0))
     before = cash_of(system, DEBTOR.account), cash_of(system, BIDDER.account)
-    auctions.run(("transferSlice", DEBTOR.account, BIDDER.account, WAD // 3, 0, 0))
+    slice_of(auctions, WAD // 3)
     taken = before[1] - cash_of(system, BIDDER.account)
     assert taken == -(before[0] * (WAD // 3) // WAD)
     assert cash_of(system, DEBTOR.account) == before[0] + taken
+
+
+def test_slice__leaves_sizes_off_the_step__they_can_be_closed_exactly(system: System, market: Market, book: Module):
+    eth = market.instrument("ETH")
+    slice_of(book, WAD // 3)
+    left = system.clearinghouse.call("accountOf", BIDDER.account).positions
+    size = next(held.size for held in left if held.index == eth)
+    step = system.clearinghouse.call("instrumentOf", eth).sizeStep
+    assert size % step != 0
+    exchange = drive(system, system.exchange)
+    with reverts("InvalidSize", instrument=eth, size=-(size - 1)):
+        exchange.settle([BIDDER.account, MAKER.account], Fill(eth, -(size - 1), wad(2_500)))
+    exchange.settle([BIDDER.account, MAKER.account], Fill(eth, -size, wad(2_500)))
+    assert [held.index for held in system.clearinghouse.call("accountOf", BIDDER.account).positions] != [eth]
+    assert imbalance(system, EVERYONE) == 0
 
 
 def test_slice__against_the_bidders_opposite_position__nets(system: System, market: Market, book: Module):
@@ -185,14 +199,13 @@ def test_slice__bidder_short_of_margin__refused(system: System, market: Market, 
 
 
 def test_slice__bad_terms__refused(system: System, book: Module):
-    for fraction in (0, WAD + 1):
-        with reverts("FractionOutOfRange", fraction=fraction):
-            slice_of(book, fraction)
+    with reverts("FractionOutOfRange", fraction=WAD + 1):
+        slice_of(book, WAD + 1)
     with reverts("SelfTrade", account=DEBTOR.account):
         slice_of(book, WAD, to=DEBTOR.account)
     with reverts("InvalidOwner"):
         slice_of(book, WAD, to=0)
-    book.run(("setLiquidation", BIDDER.account, True))
+    book.run(("startLiquidation", BIDDER.account, 0, 0))
     with reverts("AccountInLiquidation", account=BIDDER.account):
         slice_of(book, WAD)
 
@@ -205,44 +218,63 @@ def test_touch__realises_and_returns_the_margin(system: System, market: Market, 
     assert cash_of(system, DEBTOR.account) == wad(19_000)
 
 
+def test_slice__of_nothing__ends_the_liquidation_alone(system: System, book: Module):
+    before = [system.clearinghouse.call("accountOf", who.account) for who in (DEBTOR, BIDDER)]
+    book.sell(DEBTOR.account, BIDDER.account, Slice(0, endsAuction=True))
+    debtor, bidder = (system.clearinghouse.call("accountOf", who.account) for who in (DEBTOR, BIDDER))
+    assert (before[0].inLiquidation, debtor.inLiquidation) == (True, False)
+    assert bidder == before[1]
+    assert (debtor.positions, debtor.cash) == (before[0].positions, before[0].cash)
+
+
+def test_slice__with_rewards__each_paid_by_its_payer(system: System, market: Market, book: Module):
+    units, account = market.mint(MAKER, "USDC", 100), fund_account(system)
+    drive(system, system.insurance_fund).run(("depositForModule", MAKER.address, units))
+    rewards = {"fromProceeds": wad(3), "fromInsurance": wad(40), "uncovered": wad(7)}
+    book.sell(DEBTOR.account, BIDDER.account, Slice(WAD // 2, keptCash=wad(20_000 - 3), **rewards))
+    assert cash_of(system, DEBTOR.account) == wad(20_000 - 3)
+    assert cash_of(system, account) == wad(100 - 40)
+    assert cash_of(system, BIDDER.account) == wad(100_000 + 50)
+    assert system.clearinghouse.call("vaultState").uncoveredLoss == wad(7)
+    assert imbalance(system, [*EVERYONE, account]) == 0
+
+
 # Cash and losses -------------------------------------------------------------------------------------------------
 
 
-def test_transfer_cash__out_of_an_account_in_liquidation__even_into_debt(system: System, book: Module):
-    book.run(("transferCash", DEBTOR.account, BIDDER.account, wad(20_001)))
+def test_start_liquidation__with_a_bounty__out_of_the_account_even_into_debt(system: System, book: Module):
+    book.run(("startLiquidation", DEBTOR.account, BIDDER.account, wad(20_001)))
     assert [cash_of(system, who.account) for who in (DEBTOR, BIDDER)] == [-wad(1), wad(120_001)]
     assert imbalance(system, EVERYONE) == 0
 
 
-def test_transfer_cash__out_of_any_other_account__refused_I32(system: System, market: Market, auctions: Module):
-    market.fund(MAKER, USDC=100)
-    with reverts("NotAuthorised", account=MAKER.account, caller=system.auctions.address):
-        auctions.run(("transferCash", MAKER.account, BIDDER.account, 1))
+def test_start_liquidation__bounty_to_nobody__refused(system: System, book: Module):
+    with reverts("InvalidOwner"):
+        book.run(("startLiquidation", DEBTOR.account, 0, 1))
 
 
-def test_module_cash__in_transferred_and_out(system: System, market: Market, fund: Module):
+def test_module_cash__in_and_out(system: System, market: Market, fund: Module):
     units = market.mint(MAKER, "USDC", 100)
     account = fund_account(system)
-    fund.run(("depositForModule", MAKER.address, units), ("transferCash", account, BIDDER.account, wad(30)))
-    assert [cash_of(system, who) for who in (account, BIDDER.account)] == [wad(70), wad(30)]
-    fund.run(("withdrawForModule", STRANGER.address, 70 * 10**6))
+    fund.run(("depositForModule", MAKER.address, units), ("withdrawForModule", STRANGER.address, 70 * 10**6))
+    assert cash_of(system, account) == wad(30)
     assert system.tokens["USDC"].call("balanceOf", STRANGER.address) == 70 * 10**6
-    for call in (("withdrawForModule", STRANGER.address, 1), ("transferCash", account, BIDDER.account, 1)):
-        with reverts("InsufficientBalance", account=account, balance=0):
-            fund.run(call)
-    assert imbalance(system, [account, BIDDER.account]) == 0
+    with reverts("InsufficientBalance", account=account, balance=wad(30)):
+        fund.run(("withdrawForModule", STRANGER.address, 31 * 10**6))
+    assert imbalance(system, [account]) == 0
 
 
-def test_transfer_cash__to_nobody__refused(system: System, book: Module):
-    with reverts("InvalidOwner"):
-        book.run(("transferCash", DEBTOR.account, 0, 1))
-
-
-def test_record_loss__credited_and_counted_in_the_open(system: System, market: Market, auctions: Module):
-    auctions.run(("recordLoss", BIDDER.account, wad(7)), ("recordLoss", BIDDER.account, wad(5)))
-    assert cash_of(system, BIDDER.account) == wad(12)
+def test_cover_debt__by_the_fund_and_in_the_open(system: System, market: Market, auctions: Module):
+    units, account = market.mint(MAKER, "USDC", 100), fund_account(system)
+    drive(system, system.insurance_fund).run(("depositForModule", MAKER.address, units))
+    auctions.run(("coverDebt", BIDDER.account, wad(60), wad(7)), ("coverDebt", BIDDER.account, 0, wad(5)))
+    assert [cash_of(system, who) for who in (account, BIDDER.account)] == [wad(40), wad(72)]
     assert system.clearinghouse.call("vaultState").uncoveredLoss == wad(12)
-    assert imbalance(system, EVERYONE) == 0
+    assert imbalance(system, [*EVERYONE, account]) == 0
+
+
+def test_cover_debt__by_nobody__cannot_leave_as_tokens(system: System, auctions: Module):
+    auctions.run(("coverDebt", BIDDER.account, 0, wad(7)))
     arguments = (BIDDER.account, 0, 1, BIDDER.address)
     with reverts("InsufficientLiquidity", available=0, requested=1):
         system.clearinghouse.transact("withdraw", *arguments, sender=BIDDER.address)

@@ -100,7 +100,7 @@ def test_fill__of_nobody_or_the_clearinghouse__refused(system: System, exchange:
 
 
 def test_fill__in_liquidation__refused(system: System, exchange: Module, eth: int):
-    drive(system, system.auctions).run(("setLiquidation", MAKER.account, True))
+    drive(system, system.auctions).run(("startLiquidation", MAKER.account, 0, 0))
     with reverts("AccountInLiquidation", account=MAKER.account):
         exchange.settle(BOTH, Fill(eth, WAD, MARK))
 

@@ -65,7 +65,7 @@ def test_withdraw__nothing__refused(system: System):
 
 def test_withdraw__in_liquidation__refused(system: System, market: Market):
     market.fund(OWNER, USDC=100)
-    drive(system, system.auctions).run(("setLiquidation", OWNER.account, True))
+    drive(system, system.auctions).run(("startLiquidation", OWNER.account, 0, 0))
     with reverts("AccountInLiquidation", account=OWNER.account):
         withdraw(system, OWNER, SETTLEMENT, 1)
 
@@ -225,7 +225,7 @@ def test_move__in_liquidation__refused(system: System, market: Market, frozen: s
     market.fund(OWNER, USDC=100)
     sibling = OWNER.sub_account(1)
     account = OWNER.account if frozen == "from" else sibling
-    drive(system, system.auctions).run(("setLiquidation", account, True))
+    drive(system, system.auctions).run(("startLiquidation", account, 0, 0))
     with reverts("AccountInLiquidation", account=account):
         move(system, OWNER, sibling, SETTLEMENT, 1)
 

@@ -192,16 +192,12 @@ class Ledger:
     def _on_SliceTransferred(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_cash(a["from"], -a["cash"])
         self._change_cash(a["to"], a["cash"])
-        return (a["from"], a["to"])
-
-    def _on_SliceCollateral(self, a: dict[str, Any]) -> Iterable[int]:
-        self._change_asset(a["from"], a["asset"], -a["amount"])
-        self._change_asset(a["to"], a["asset"], a["amount"])
-        return (a["from"], a["to"])
-
-    def _on_SlicePosition(self, a: dict[str, Any]) -> Iterable[int]:
-        self._change_position(a["from"], a["instrument"], -a["size"], -a["quote"])
-        self._change_position(a["to"], a["instrument"], a["size"], a["quote"])
+        for part in a["collaterals"]:
+            self._change_asset(a["from"], part.asset, -part.amount)
+            self._change_asset(a["to"], part.asset, part.amount)
+        for part in a["positions"]:
+            self._change_position(a["from"], part.instrument, -part.size, -part.quote)
+            self._change_position(a["to"], part.instrument, part.size, part.quote)
         return (a["from"], a["to"])
 
     def _on_ModulesConnected(self, a: dict[str, Any]) -> Iterable[int]:

@@ -14,7 +14,7 @@ from typing import Any
 from ballast.errors import ConfigurationError
 
 MANIFEST = Path(".build") / "__local__.json"
-JOINED = {"Clearinghouse": ("ClearinghouseAdmin",)}
+JOINED = {"Clearinghouse": ("ClearinghouseLiquidation", "ClearinghouseAdmin")}
 """Contracts that pass calls they do not know on to another's code: one address answers to all these ABIs."""
 
 
