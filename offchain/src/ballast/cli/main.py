@@ -16,6 +16,7 @@ COMMANDS = {
     "markets": "ballast.cli.markets:markets",
     "reconcile": "ballast.cli.reconcile:reconcile",
     "risk": "ballast.cli.risk:risk",
+    "surface": "ballast.cli.surface:surface",
     "whatif": "ballast.cli.whatif:whatif",
 }
 

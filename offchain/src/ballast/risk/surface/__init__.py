@@ -1,0 +1,1 @@
+"""Volatility surfaces: option quotes, one raw SVI an expiry without static arbitrage, words for the chain."""
