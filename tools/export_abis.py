@@ -13,6 +13,7 @@ EXPORTED = (
     "ChainlinkSource",
     "Clearinghouse",
     "Exchange",
+    "Expiries",
     "InsuranceFund",
     "Lens",
     "MarginEngine",

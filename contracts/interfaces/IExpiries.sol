@@ -63,13 +63,15 @@ interface IExpiries {
     error MalformedSurface(uint256 key, uint256 value);
     error PremiumOutOfBounds(uint256 key, int256 premium, uint256 most);
     error PremiumStepTooLarge(uint256 key, int256 from, int256 to, uint256 most);
-    /// @dev Variances a year and log-moneyness k, wad.
-    error VarianceOutOfBounds(uint256 key, int256 k, int256 variance, uint256 least, uint256 most);
+    /// @dev The smile's lowest point. Variances a year, log-moneyness k, wad, here and below.
+    error VarianceTooLow(uint256 key, int256 variance, uint256 least);
+    error VarianceTooHigh(uint256 key, int256 k, uint256 variance, uint256 most);
     error VarianceStepTooLarge(uint256 key, int256 k, uint256 from, uint256 to);
     /// @dev Slope of the total variance in a wing, wad; beyond 2 moments of the price are infinite.
     error WingTooSteep(uint256 key, uint256 slope);
     error ButterflyArbitrage(uint256 key, int256 k);
-    /// @dev The nearer expiry has more total variance at k than the farther one.
+    /// @dev The nearer expiry has more total variance at k than the farther one; the least and largest int256 are the
+    ///      wings.
     error CalendarArbitrage(uint256 nearKey, uint256 farKey, int256 k);
     error OutsideWindow(uint256 key, uint256 opensAt, uint256 closesAt);
     error BucketObserved(uint256 key, uint256 bucket);
@@ -91,7 +93,7 @@ interface IExpiries {
     /// @notice Where an expiry is in its life; `None` where it is not listed.
     function phaseOf(uint8 underlying, uint40 expiry) external view returns (ExpiryPhase);
 
-    /// @notice The final price in the value unit, wad; 0 until the expiry is settled.
+    /// @notice The final price in the value unit, wad; 0 until the expiry is settled. `ExpiryNotListed` where it is not.
     function settlementPriceOf(uint8 underlying, uint40 expiry) external view returns (uint256);
 
     /// @dev Reverts with `ExpiryNotListed`.

@@ -9,7 +9,7 @@ import {IQuorumFeed} from "./IQuorumFeed.sol";
 /// @param maxAge A surface supports new risk no longer than this.
 /// @param fallbackDelay How long after expiry the signers' settlement price counts, where observations do not suffice.
 /// @param stepInterval Reports count at least this far apart; each interval since the last one allows one step.
-/// @param stepVarianceBps A step: how far the variance may rise by its present value, or fall by its new one, at any k.
+/// @param stepVarianceBps A step: by how much of the smaller one two variances may differ, at any k.
 /// @param stepPremiumBps A step: how far the forward premium may move.
 /// @param premiumBps The premium is within this, and within ...
 /// @param premiumRateBps ... as much more a year to expiry.

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-/// @notice What a signed report is about. Only `Price` is accepted in this version; the others have their places, so that
-///         signers, batches and storage need no second format.
-/// @dev The subject of a `Price` is the underlying's id; of a mark or settlement price it will be the instrument's id, of
-///      a forward or volatility parameter the underlying, expiry and parameter in one word.
+/// @notice What a signed report is about. The feed stores `Price`; `Surface` and `SettlementPrice` are submitted to
+///         `IExpiries`, which asks the feed for the signatures; `PerpMark` has its place, and nobody to read it yet.
+/// @dev subject · value · confidence:
+///      `Price`: the underlying's id · USD per whole unit, wad · half-width of the confidence interval, wad;
+///      `PerpMark`: the instrument's id;
+///      `Surface`: the expiry's key (`ExpiryKey`) · its `SurfaceWord`, time left 0: the batch's counts · unused;
+///      `SettlementPrice`: the expiry's key · value unit per whole unit, wad · unused.
 enum ReportKind {
     Price,
     PerpMark,
-    Forward,
-    VolatilityParameter,
+    Surface,
     SettlementPrice
 }
 
 /// @notice One value of a batch.
-/// @param kind What it is about.
-/// @param subject Of what, see `ReportKind`.
-/// @param value Of a price: USD per whole unit, wad.
-/// @param confidence Half-width of the confidence interval, in the unit of `value`.
+/// @param kind What it is about; the other fields mean what `ReportKind` says.
 struct SignedReport {
     ReportKind kind;
     uint256 subject;
@@ -41,7 +40,7 @@ struct CompactSignature {
     bytes32 vs;
 }
 
-/// @title Prices signed by m of n known signers, submitted by anyone
+/// @title Prices signed by m of n known signers, submitted by anyone; and whether a batch is signed
 /// @notice Whoever holds fresh signed batches chooses among them, but never back in time: a batch older than `maxAge` or
 ///         not newer than what is stored changes nothing, so the choice is at most `maxAge` of honest history wide, and
 ///         one submission of the newest batch by anybody ends it.
@@ -68,9 +67,13 @@ interface IQuorumFeed {
     error TooManySigners(uint256 signers, uint256 most);
     error MaxAgeOutOfBounds(uint256 maxAge, uint256 least, uint256 most);
 
-    /// @notice Stores every report of the batch that is newer than what is stored for its subject. Anyone may call.
+    /// @notice Stores every price of the batch that is newer than what is stored for its subject. Anyone may call.
     /// @param signatures At least the threshold, by ascending signer.
     function submit(ReportBatch calldata batch, CompactSignature[] calldata signatures) external;
+
+    /// @notice Reverts unless the batch is signed by enough of the present signers, and neither from the future nor older
+    ///         than `maxAge`.
+    function verify(ReportBatch calldata batch, CompactSignature[] calldata signatures) external view;
 
     /// @notice Replaces the whole signer set; everything signed under the old one is void. Restricted.
     /// @param signers Ascending, distinct.

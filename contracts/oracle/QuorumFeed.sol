@@ -46,6 +46,16 @@ contract QuorumFeed is IQuorumFeed, IPriceSource, EIP712, AccessManaged {
     /// @inheritdoc IQuorumFeed
     /// @dev No re-entrancy stance: it calls nothing.
     function submit(ReportBatch calldata batch, CompactSignature[] calldata signatures) external {
+        verify(batch, signatures);
+        bool isAnyNewer;
+        for (uint256 i = 0; i < batch.reports.length; ++i) {
+            if (_storeIfNewer(batch.reports[i], batch.publishedAt)) isAnyNewer = true;
+        }
+        if (!isAnyNewer) revert NothingNewer(batch.publishedAt);
+    }
+
+    /// @inheritdoc IQuorumFeed
+    function verify(ReportBatch calldata batch, CompactSignature[] calldata signatures) public view {
         Quorum memory quorum = _quorum;
         if (batch.epoch != quorum.epoch) revert EpochPassed(batch.epoch, quorum.epoch);
         if (batch.publishedAt > block.timestamp) revert ReportFromFuture(batch.publishedAt, block.timestamp);
@@ -53,11 +63,6 @@ contract QuorumFeed is IQuorumFeed, IPriceSource, EIP712, AccessManaged {
             revert ReportTooOld(batch.publishedAt, block.timestamp, quorum.maxAge);
         }
         _checkSignatures(hashBatch(batch), signatures, quorum);
-        bool isAnyNewer;
-        for (uint256 i = 0; i < batch.reports.length; ++i) {
-            if (_storeIfNewer(batch.reports[i], batch.publishedAt)) isAnyNewer = true;
-        }
-        if (!isAnyNewer) revert NothingNewer(batch.publishedAt);
     }
 
     function _checkSignatures(

@@ -86,7 +86,7 @@ def test_submit__confidence_or_subject_out_of_range__reverts(bench: QuorumBench)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ReportKind if kind is not ReportKind.PRICE])
-def test_submit__kind_of_later_versions__reverts(bench: QuorumBench, kind: ReportKind) -> None:
+def test_submit__kind_that_others_take__reverts(bench: QuorumBench, kind: ReportKind) -> None:
     with reverts("ReportKindNotSupported", kind=kind):
         bench.submit(bench.batch(SignedReport(ETH, WAD, kind=kind)))
 

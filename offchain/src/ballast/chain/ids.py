@@ -27,3 +27,8 @@ def owner_of(account: int) -> str:
 def perp_of(underlying: int) -> int:
     """The id of an underlying's perpetual."""
     return (KIND_PERP << 248) | (underlying << 240)
+
+
+def expiry_key(underlying: int, expiry: int) -> int:
+    """What names an expiry of an underlying on chain and in signed reports."""
+    return (underlying << 40) | expiry

@@ -1,7 +1,8 @@
-"""Prices as the quorum's signers sign them (EIP-712), and batches as anyone submits them.
+"""What the quorum's signers sign (EIP-712), and batches as anyone submits them: prices to `QuorumFeed`, surfaces and
+settlement prices to `Expiries`, with the same arguments.
 
 Every signer signs the same bytes. One proposes a batch, the others check each value against their own sources and sign
-it or not; whoever holds ``threshold`` signatures submits. All amounts are the contract's integers: USD in wad.
+it or not; whoever holds ``threshold`` signatures submits. All amounts are the contracts' integers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _SUBMIT_ABI = ("(uint32,uint40,(uint8,uint256,uint256,uint256)[])", "(bytes32,by
 _SUBMIT_SELECTOR = keccak(text=f"submit({','.join(_SUBMIT_ABI)})")[:4]
 _PARITY_BIT = 1 << 255
 _V_OFFSET = 27
+_TIME_BITS = 32
 
 
 class QuorumNotReached(BallastError):
@@ -45,29 +47,38 @@ class QuorumNotReached(BallastError):
 
 
 class ReportKind(IntEnum):
-    """What a signed report is about. The contract accepts `PRICE` alone so far."""
+    """What a signed report is about. `PERP_MARK` is accepted nowhere yet."""
 
     PRICE = 0
     PERP_MARK = 1
-    FORWARD = 2
-    VOLATILITY_PARAMETER = 3
-    SETTLEMENT_PRICE = 4
+    SURFACE = 2
+    SETTLEMENT_PRICE = 3
 
 
 @dataclass(frozen=True)
 class SignedReport:
-    """One value of a batch.
+    """One value of a batch; a price, unless made by `of_surface` or `of_settlement`.
 
     Attributes:
-        subject: The underlying's id, for a price.
-        value: USD per whole unit, wad.
-        confidence: Half-width of the confidence interval, wad of USD.
+        subject: The underlying's id, for a price; else the expiry's key.
+        value: Of a price, USD per whole unit, wad.
+        confidence: Half-width of a price's confidence interval, wad of USD.
     """
 
     subject: int
     value: int
     confidence: int = 0
     kind: ReportKind = ReportKind.PRICE
+
+    @staticmethod
+    def of_surface(key: int, word: int) -> SignedReport:
+        """An expiry's forward and surface, of the batch's time: the word's own is left out."""
+        return SignedReport(key, word >> _TIME_BITS << _TIME_BITS, kind=ReportKind.SURFACE)
+
+    @staticmethod
+    def of_settlement(key: int, price: int) -> SignedReport:
+        """An expiry's settlement price in the value unit, wad, where observations did not suffice."""
+        return SignedReport(key, price, kind=ReportKind.SETTLEMENT_PRICE)
 
     def as_tuple(self) -> tuple[int, int, int, int]:
         return (int(self.kind), self.subject, self.value, self.confidence)
@@ -176,10 +187,10 @@ class QuorumDomain:
 
 
 def submit_arguments(batch: ReportBatch, signatures: Sequence[CompactSignature]) -> tuple[Any, Any]:
-    """Arguments of `IQuorumFeed.submit`."""
+    """Arguments of `submit`, of the feed and of the expiries."""
     return batch.as_tuple(), [(signature.r, signature.vs) for signature in signatures]
 
 
 def submit_calldata(batch: ReportBatch, signatures: Sequence[CompactSignature]) -> bytes:
-    """Calldata of `QuorumFeed.submit`."""
+    """Calldata of `submit`, of the feed and of the expiries."""
     return bytes(_SUBMIT_SELECTOR) + encode(_SUBMIT_ABI, submit_arguments(batch, signatures))
