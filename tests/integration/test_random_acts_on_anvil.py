@@ -13,7 +13,7 @@ from ballast.chain import contracts
 from ballast.chain.connection import Connection
 from ballast.deployment.config import read_network
 from ballast.reconcile import Reconciliation, reconcile
-from tests.invariants import protocol
+from tests.invariants import checks
 from tests.invariants.protocol import Protocol
 from tests.support.node import NodeEvm, node_evm
 from tests.support.system import LOCAL, Market, deploy_on
@@ -42,12 +42,12 @@ def observer(run: Protocol, node: NodeEvm, tmp_path) -> contracts.System:
     return contracts.System(Connection(node.node.url), contracts.Deployment.load(file))
 
 
-def act(run: Protocol, times: int) -> None:
+def act_and_check(run: Protocol, times: int) -> None:
     before = run.picture()
     for _ in range(times):
-        name, mine, receipt = run.act()
+        act = run.act()
         after = run.picture()
-        protocol.check_all(name, mine, receipt, before, after)
+        checks.check_all(act, before, after)
         before = after
 
 
@@ -58,7 +58,7 @@ def failures(reconciliation: Reconciliation) -> list[tuple[str, str, int]]:
 def test_random_acts__on_a_node__every_invariant_holds_and_books_reconcile(
     run: Protocol, observer: contracts.System
 ) -> None:
-    act(run, ACTS)
+    act_and_check(run, ACTS)
 
     assert run.done.total() >= 300
     assert min(run.done[name] for name in ("trade", "withdraw", "start", "bid", "distribute")) > 0
@@ -71,7 +71,7 @@ def test_random_acts__on_a_node__every_invariant_holds_and_books_reconcile(
 def test_reconcile__a_wei_changed_behind_the_books__names_it(
     run: Protocol, observer: contracts.System, node: NodeEvm
 ) -> None:
-    act(run, 20)
+    act_and_check(run, 20)
     account, house = run.room.dealer.account, run.system.clearinghouse.address
     slot = "0x" + keccak(encode(["uint256", "uint256"], [account, 0])).hex()
     index_and_cash = int(node.node.request("eth_getStorageAt", house, slot, "latest"), 16)
