@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ballast.deployment.builder import Builder, DeploymentSealed, WrongChain
-from ballast.deployment.config import Network, Source, read_network
+from ballast.deployment.config import ListedExpiry, Network, Source, read_network
 from ballast.deployment.contract import Reverted
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER
 from ballast.deployment.journal import PlanChanged
 from ballast.deployment.plan import ABSENT, DeployerMissing, RequirementUnmet, StepWithoutEffect, is_done
 from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.roles import RoleId
+from ballast.risk.pricing import Surface
 from tests.support.backend import EvmBackend
 from tests.support.book import plain_book
 from tests.support.evm import Evm
@@ -239,6 +241,23 @@ def test_deploy__live_network__uses_what_exists_and_leaves_its_deployer_only_del
     with pytest.raises(Reverted) as refused:
         builder.contracts["Exchange"].transact("setFees", 0, 0)
     assert refused.value.error == "AccessManagerNotScheduled"
+
+
+def test_deploy__listed_expiries__live_and_unpublished(backend):
+    listed = [ListedExpiry(date=date(2024, 3, 29), volatility="60%", premium="1.5%")]
+    network = local_network()
+    expiries = network.expiries.model_copy(update={"listed": {"ETH": listed}})
+    builder = builder_on(backend, changed(network, expiries=expiries))
+    builder.deploy()
+    contract, expiry = builder.contracts["Expiries"], 1_711_699_200
+    assert contract.call("expiriesOf", 2) == [expiry]
+    view = contract.call("expiryOf", 2, expiry)
+    surface = Surface.unpack(view.surface)
+    assert (surface.premium, surface.a, surface.b, surface.published_at) == (15_000_000, 360_000_000, 0, 0)
+    assert not view.trusted
+    sent = backend.transactions
+    builder_on(backend, changed(network, expiries=expiries)).deploy()
+    assert backend.transactions == sent
 
 
 def test_record__written_and_read__same(backend, tmp_path: Path):

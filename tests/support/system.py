@@ -110,6 +110,10 @@ class System:
         return self.contract("QuorumFeed")
 
     @cached_property
+    def expiries(self) -> Contract:
+        return self.contract("Expiries")
+
+    @cached_property
     def clearinghouse(self) -> Contract:
         return self.contract("Clearinghouse")
 

@@ -42,6 +42,12 @@ UNRESTRICTED: Mapping[str, Mapping[str, str]] = {
     "MarginEngine": {"setAuthority": "the access manager"},
     "OracleHub": {"poke": "anyone", "refresh": "anyone", "setAuthority": "the access manager"},
     "QuorumFeed": {"submit": "anyone, with enough signatures", "setAuthority": "the access manager"},
+    "Expiries": {
+        "submit": "anyone, with enough signatures",
+        "observe": "anyone",
+        "finalise": "anyone",
+        "setAuthority": "the access manager",
+    },
     "Exchange": {
         "settle": "anyone, with signed orders",
         "prepare": "clearinghouse",

@@ -66,6 +66,7 @@ def test_seconds__anything_else__refused(written: Any):
         seconds(written)
 
 
+EXPIRY = {"date": "2027-03-26", "volatility": "60%"}
 MISTAKES: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("a short governance delay", ("roles", "governance", "delay"), "1h", "governance.delay"),
     ("no risk delay", ("roles", "risk", "delay"), 0, "risk.delay"),
@@ -80,6 +81,11 @@ MISTAKES: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("no settlement underlying", ("underlyings", "USDC", "id"), 9, "underlying USDC must exist and have id 0"),
     ("an unknown underlying", ("collaterals", "WETH", "underlying"), "DOGE", "follows DOGE"),
     ("too fine an amount", ("collaterals", "WBTC", "deposit_cap"), "0.000000001", "more than 8 decimals"),
+    ("too fine a bounty", ("expiries", "limits", "bounty"), "0.0000001", "the bounty"),
+    ("expiries of nothing", ("expiries", "listed"), {"DOGE": []}, "expiries of DOGE"),
+    ("expiries of the settlement token", ("expiries", "listed"), {"USDC": []}, "expiries of USDC"),
+    ("an expiry twice", ("expiries", "listed"), {"ETH": 2 * [EXPIRY]}, "an expiry of ETH is listed twice"),
+    ("no date", ("expiries", "listed"), {"ETH": [EXPIRY | {"date": "08:00"}]}, "expiries.listed.ETH.0.date"),
     ("a misspelt key", ("interest", "base_rat"), "1%", "interest.base_rat"),
     ("a free price", ("underlyings", "ETH", "first"), {"chainlink": {"price": "0"}}, "a price must be positive"),
     ("two sources in one", ("underlyings", "ETH", "first", "quorum"), True, "a source is either"),

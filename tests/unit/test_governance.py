@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ballast.deployment.roles import RESTRICTED
+from ballast.risk.expiry import TIME_OF_DAY
 from tests.support.evm import reverts
+from tests.support.expiries import SMILE
 from tests.support.system import DAY, HOUR, Market, System, publish_by_quorum, trader, wad
 
 BILLION = 10**9
@@ -33,6 +35,15 @@ def auction_terms(system: System) -> dict[str, int]:
 
 def oracle_limits(system: System) -> dict[str, int]:
     return system.network.underlyings["ETH"].limits.as_struct()
+
+
+def expiry_limits(system: System) -> dict[str, Any]:
+    return system.network.expiries.limits.as_struct() | {"bounty": 10**6}
+
+
+def day_after_tomorrow(system: System) -> int:
+    """An expiry that lies within governance's delay."""
+    return (system.evm.timestamp // DAY + 1) * DAY + TIME_OF_DAY
 
 
 def grown_book(system: System) -> bytes:
@@ -65,6 +76,9 @@ ACTS: dict[tuple[str, str], Arguments] = {
     ("OracleHub", "serveFromFallback"): lambda system: (2,),
     ("QuorumFeed", "setSigners"): lambda system: ([system.holder("risk")], 1),
     ("QuorumFeed", "setMaxAge"): lambda system: (600,),
+    ("Expiries", "listExpiry"): lambda system: (2, day_after_tomorrow(system) + 30 * DAY, SMILE.pack()),
+    ("Expiries", "setOracles"): lambda system: (system.oracle_hub, system.quorum_feed),
+    ("Expiries", "setLimits"): lambda system: (expiry_limits(system),),
     ("Exchange", "setFees"): lambda system: (0, 0),
     ("Auctions", "setParameters"): lambda system: (auction_terms(system),),
     ("InsuranceFund", "setOutflowLimit"): lambda system: (BILLION,),
@@ -147,6 +161,9 @@ TOO_FAR: list[tuple[str, str, Arguments, str]] = [
     ("OracleHub", "serveFromFallback", lambda s: (1,), "NotHaltedLongEnough"),
     ("QuorumFeed", "setSigners", lambda s: ([s.holder("risk")], 0), "InvalidThreshold"),
     ("QuorumFeed", "setMaxAge", lambda s: (601,), "MaxAgeOutOfBounds"),
+    ("Expiries", "listExpiry", lambda s: (2, day_after_tomorrow(s) + 1, SMILE.pack()), "ExpiryOffGrid"),
+    ("Expiries", "listExpiry", lambda s: (2, day_after_tomorrow(s), SMILE.pack()), "ExpiryTooNear"),
+    ("Expiries", "setLimits", lambda s: (expiry_limits(s) | {"maxAge": 2 * DAY},), "LimitOutOfBounds"),
     ("Exchange", "setFees", lambda s: (5 * 10**6 + 1, 0), "FeeOutOfBounds"),
     ("Auctions", "setParameters", lambda s: (auction_terms(s) | {"startDiscount": 2 * 10**8},), "ParameterOutOfBounds"),
     ("Auctions", "setParameters", lambda s: (auction_terms(s) | {"secondsToKnee": 1},), "ParameterOutOfBounds"),

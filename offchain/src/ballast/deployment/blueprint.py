@@ -12,7 +12,16 @@ from ballast.chain import codec
 from ballast.chain.artifacts import Artifact
 from ballast.chain.ids import perp_of
 from ballast.deployment.backend import Backend
-from ballast.deployment.config import Aggregator, Collateral, Network, Perp, Source, Token, Underlying
+from ballast.deployment.config import (
+    Aggregator,
+    Collateral,
+    ListedExpiry,
+    Network,
+    Perp,
+    Source,
+    Token,
+    Underlying,
+)
 from ballast.deployment.contract import Contract, ErrorCatalogue
 from ballast.deployment.create2 import create2_address
 from ballast.deployment.plan import ABSENT, Creation, Requirement, Setting, Step, comparable
@@ -22,6 +31,8 @@ from ballast.errors import ConfigurationError
 from ballast.risk.book import Book
 
 NO_ADDRESS = "0x" + "00" * 20
+NOT_LISTED = 0
+"""`ExpiryPhase.None`."""
 
 
 class Blueprint:
@@ -50,7 +61,8 @@ class Blueprint:
         self.creations: dict[str, Creation] = {}
         self.steps: list[Step] = []
         self._errors = ErrorCatalogue(artifact.abi for artifact in artifacts.values())
-        for part in (self._tokens, self._feeds, self._core, self._prices, self._risk, self._markets, self._terms):
+        parts = (self._tokens, self._feeds, self._core, self._prices, self._expiries, self._risk, self._markets)
+        for part in (*parts, self._terms):
             part()
         self._roles()
 
@@ -126,13 +138,14 @@ class Blueprint:
         network = self.network
         authority = self._create("Authority", "Authority", self._backend.deployer)
         engine = self._create("MarginEngine", "MarginEngine", authority)
-        self._create("QuorumFeed", "QuorumFeed", authority)
+        quorum_feed = self._create("QuorumFeed", "QuorumFeed", authority)
         grace = (network.sequencer.feed, network.sequencer.grace) if network.sequencer else (NO_ADDRESS, 0)
         hub = self._create("OracleHub", "OracleHub", authority, *grace)
         for symbol, rank, _ in self._aggregators():
             feed, underlying = self.feed(symbol, rank), network.underlyings[symbol].id
             self._create(f"{rank} source {symbol}", "ChainlinkSource", feed, underlying)
         token = self.token(network.settlement_symbol)
+        self._create("Expiries", "Expiries", authority, hub, quorum_feed, token)
         admin = self._create("ClearinghouseAdmin", "ClearinghouseAdmin")
         liquidation = self._create("ClearinghouseLiquidation", "ClearinghouseLiquidation", admin)
         house = self._create("Clearinghouse", "Clearinghouse", liquidation, authority, token, engine, hub)
@@ -214,6 +227,25 @@ class Blueprint:
             )
         )
         return feed
+
+    def _expiries(self) -> None:
+        expiries, terms = self.contracts["Expiries"], self.network.expiries
+        limits = terms.limits.as_struct() | {"bounty": self.network.settlement_token.units(terms.limits.bounty)}
+        self._set("limits of expiries", expiries, "setLimits", [limits], limits, lambda: expiries.call("limits"))
+        for symbol, listed in terms.listed.items():
+            for entry in listed:
+                self._expiry(expiries, symbol, entry)
+
+    def _expiry(self, expiries: Contract, symbol: str, entry: ListedExpiry) -> None:
+        underlying, expiry = self.network.underlyings[symbol].id, entry.expiry
+        self._set(
+            f"list {symbol} of {entry.date}",
+            expiries,
+            "listExpiry",
+            (underlying, expiry, entry.surface),
+            True,
+            lambda: expiries.call("phaseOf", underlying, expiry) != NOT_LISTED,
+        )
 
     def _risk(self) -> None:
         engine, blob = self.contracts["MarginEngine"], self.book.encode()

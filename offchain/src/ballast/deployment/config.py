@@ -5,7 +5,8 @@ Names are the contracts' own words. Secrets have no place here: signing keys sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,8 @@ from ballast.deployment.roles import RoleId
 from ballast.deployment.units import DEPLOYER, Address, Billionths, Holder, Seconds, Wad, scaled
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book, BookError
+from ballast.risk.expiry import BILLION, DAY, TIME_OF_DAY
+from ballast.risk.pricing import Surface
 
 SHORTEST_GOVERNANCE_DELAY = 86_400
 SHORTEST_RISK_DELAY = 3_600
@@ -202,6 +205,52 @@ class QuorumFeed(_Section):
         return self.model_copy(update={"signers": tuple(signers)})
 
 
+class ExpiryLimits(_Section):
+    """Limits of all expiries; `IExpiriesAdmin` documents each. `bounty` is in whole settlement tokens."""
+
+    max_age: Seconds
+    fallback_delay: Seconds
+    step_interval: Seconds
+    step_variance_bps: int = Field(ge=0)
+    step_premium_bps: int = Field(ge=0)
+    premium_bps: int = Field(ge=0)
+    premium_rate_bps: int = Field(ge=0)
+    least_volatility_bps: int = Field(ge=0)
+    most_volatility_bps: int = Field(ge=0)
+    settlement_bps: int = Field(ge=0)
+    bounty: str
+
+
+class ListedExpiry(_Section):
+    """An expiry, and the flat smile it starts from. It supports no new risk before the signers have published one.
+
+    Attributes:
+        date: Of the expiry, at 08:00 UTC.
+        premium: Forward ÷ index − 1.
+    """
+
+    date: date
+    volatility: Billionths
+    premium: Billionths = 0
+
+    @property
+    def expiry(self) -> int:
+        """Unix seconds."""
+        return (self.date - date(1970, 1, 1)).days * DAY + TIME_OF_DAY
+
+    @property
+    def surface(self) -> int:
+        """The surface word, without a time."""
+        return Surface(self.premium, self.volatility**2 // BILLION, 0, 0, 0, BILLION).pack()
+
+
+class Expiries(_Section):
+    """What dated futures and options may be listed for: expiries by underlying symbol."""
+
+    limits: ExpiryLimits
+    listed: Mapping[str, tuple[ListedExpiry, ...]] = {}
+
+
 class Interest(_Section):
     """Borrow rate a year by utilisation, and the part of it that goes to fees."""
 
@@ -309,6 +358,7 @@ class Network(_Section):
     underlyings: dict[str, Underlying]
     collaterals: dict[str, Collateral]
     quorum_feed: QuorumFeed
+    expiries: Expiries
     sequencer: Sequencer | None = None
     interest: Interest
     fees: Fees
@@ -321,7 +371,12 @@ class Network(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._id_problems(), *self._collateral_problems(), *self._test_problems()]
+        problems = [
+            *self._id_problems(),
+            *self._collateral_problems(),
+            *self._expiry_problems(),
+            *self._test_problems(),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -338,6 +393,17 @@ class Network(_Section):
         for symbol, collateral in self.collaterals.items():
             if collateral.underlying not in self.underlyings:
                 yield f"collateral {symbol} follows {collateral.underlying}, which is no underlying"
+
+    def _expiry_problems(self) -> Iterable[str]:
+        try:
+            self.settlement_token.units(self.expiries.limits.bounty)
+        except ValueError as fault:
+            yield f"the bounty: {fault}"
+        for symbol, listed in self.expiries.listed.items():
+            if symbol not in self.underlyings or symbol == self.settlement_symbol:
+                yield f"expiries of {symbol}, which is no underlying that is traded"
+            if len({entry.date for entry in listed}) != len(listed):
+                yield f"an expiry of {symbol} is listed twice"
 
     def _test_problems(self) -> Iterable[str]:
         if self.test_network:

@@ -51,6 +51,11 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
         "setSigners": RoleId.GOVERNANCE,
         "setMaxAge": RoleId.GOVERNANCE,
     },
+    "Expiries": {
+        "listExpiry": RoleId.GOVERNANCE,
+        "setOracles": RoleId.GOVERNANCE,
+        "setLimits": RoleId.RISK,
+    },
     "Exchange": {
         "setFees": RoleId.RISK,
     },
