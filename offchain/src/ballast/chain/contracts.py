@@ -23,6 +23,8 @@ from ballast.store import BlockRef
 # Contract, function and arguments of one view.
 ViewCall = tuple[str, str, Sequence[Any]]
 LARGEST_BATCH = 200
+# Its ABI answers for every source: all have the function of `IPriceSource`.
+_ANY_SOURCE = "ChainlinkSource"
 
 
 @cache
@@ -149,24 +151,23 @@ class System:
         Raises:
             ChainUnreachable: The node did not answer.
         """
+        return self._read([(self.deployment.addresses[call[0]], call) for call in calls], block)
+
+    def read_sources(self, sources: Sequence[tuple[str, int]], block: BlockRef | None = None) -> list[Any]:
+        """The newest report of price sources, wherever they are: (address, underlying) each. As `read_many`."""
+        calls = [(source, (_ANY_SOURCE, "latestReport", [underlying])) for source, underlying in sources]
+        return self._read(calls, block)
+
+    def _read(self, calls: Sequence[tuple[str, ViewCall]], block: BlockRef | None) -> list[Any]:
         pinned: Any = {"blockHash": block.hash} if block else "latest"
         requests = [
-            (
-                "eth_call",
-                [
-                    {
-                        "to": self.deployment.addresses[name],
-                        "data": _hex(encode_call(load_abi(name), function, arguments)),
-                    },
-                    pinned,
-                ],
-            )
-            for name, function, arguments in calls
+            ("eth_call", [{"to": to, "data": _hex(encode_call(load_abi(name), function, arguments))}, pinned])
+            for to, (name, function, arguments) in calls
         ]
         answers: list[Any] = []
         for start in range(0, len(requests), LARGEST_BATCH):
             answers += self._send(requests[start : start + LARGEST_BATCH])
-        return [_decode(call, answer) for call, answer in zip(calls, answers, strict=True)]
+        return [_decode(call, answer) for (_, call), answer in zip(calls, answers, strict=True)]
 
     def _send(self, requests: list[Any]) -> list[Any]:
         provider: Any = self.connection.web3.provider

@@ -18,6 +18,7 @@ from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json, reported
 from ballast.errors import ConfigurationError
+from ballast.keeper.caretaker import Caretaker
 from ballast.keeper.decide import Policy, Snapshot
 from ballast.keeper.metrics import Metrics
 from ballast.keeper.publisher import FilePrices, QuorumPublisher
@@ -59,6 +60,12 @@ def keeper() -> None:
 )
 @click.option("--publish-from", type=click.Path(path_type=Path), help="JSON file of prices to sign as a quorum signer.")
 @click.option("--reports", type=click.Path(path_type=Path), help="Folder where quorum signers leave their reports.")
+@click.option(
+    "--upkeep/--no-upkeep",
+    default=True,
+    show_default=True,
+    help="Cache second sources and refresh prices that nobody's act does; one keeper of a deployment is enough.",
+)
 @click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
 @click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
@@ -67,7 +74,7 @@ def keeper() -> None:
 @chain_options
 @json_option
 def run(system: System, database: Path | None, once: bool, as_json: bool, **options: Any) -> None:
-    """Watch every account; start auctions, bid, keep clocks running, publish prices.
+    """Watch every account; start auctions, bid, keep clocks running, keep the oracle, publish prices.
 
     The key comes from BALLAST_KEYSTORE and BALLAST_PASSWORD_FILE. Stops on SIGTERM after the step under way; what it
     must remember lies in the database, so that it may be killed at any time.
@@ -112,7 +119,8 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
     )
     lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
     scanner = FloatScanner(system, options["margin_of_error"])
-    return Keeper(system, store, scanner, policy, lane, publisher, metrics)
+    upkeep = Caretaker(system) if options["upkeep"] else None
+    return Keeper(system, store, scanner, policy, lane, publisher, metrics, upkeep)
 
 
 def configure_logging(as_json: bool) -> None:

@@ -40,6 +40,12 @@ class Publisher(Protocol):
     def publish(self, lane: TransactionLane, block: BlockRef) -> None: ...
 
 
+class Upkeep(Protocol):
+    """Keeps what nobody else's act keeps."""
+
+    def work(self, lane: TransactionLane, block: BlockRef) -> None: ...
+
+
 @dataclass
 class Keeper:
     """One operator's keeper.
@@ -55,6 +61,7 @@ class Keeper:
     lane: TransactionLane | None = None
     publisher: Publisher | None = None
     metrics: Metrics | None = None
+    upkeep: Upkeep | None = None
 
     def __post_init__(self) -> None:
         self.mirror = Mirror()
@@ -79,6 +86,8 @@ class Keeper:
         snapshot = take_snapshot(self.system, head, suspects, self.mirror, self.policy)
         for intent in self.plan(snapshot):
             self._act(intent, head)
+        if self.lane is not None and self.upkeep is not None:
+            self.upkeep.work(self.lane, head)
         if self.metrics is not None:
             self.metrics.observe(snapshot, len(self.mirror.accounts), self.policy)
         return snapshot
