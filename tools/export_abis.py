@@ -34,11 +34,16 @@ def _without_internal(value: object) -> object:
 
 
 def main() -> None:
+    """Writes what changed.
+
+    Raises:
+        SystemExit: A contract to export is not compiled; nothing was written.
+    """
     artifacts = load_artifacts(ROOT)
+    if missing := [name for name in EXPORTED if name not in artifacts]:
+        raise SystemExit(f"export_abis: not compiled: {', '.join(missing)}. Was a contract renamed? See EXPORTED.")
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in EXPORTED:
-        if name not in artifacts:
-            continue
         lines = [json.dumps(slim(entry)) for entry in artifacts[name].abi if entry["type"] != "constructor"]
         text = "[\n" + ",\n".join(dict.fromkeys(lines)) + "\n]\n"
         file = TARGET / f"{name}.json"

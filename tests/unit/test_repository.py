@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
 
 from ballast.chain.artifacts import load_artifacts
 from tools import export_abis
@@ -26,6 +31,25 @@ def test_package_lock__every_package__has_integrity_and_no_registry() -> None:
     assert len(installed) > 50
     assert [path for path, package in installed.items() if "resolved" in package] == []
     assert [path for path, package in installed.items() if "integrity" not in package] == []
+
+
+def test_requirements_lock__every_dependency_of_the_package__is_within_its_bounds() -> None:
+    locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    versions = {name.lower().replace("_", "-"): version for name, version in locked.items()}
+    project = tomllib.loads((ROOT / "offchain" / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["archive"])]
+    outside = [str(one) for one in wanted if not one.specifier.contains(versions[one.name.lower().replace("_", "-")])]
+    assert outside == []
+
+
+def test_export_abis__contract_not_compiled__fails_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(export_abis, "TARGET", tmp_path / "abi")
+    monkeypatch.setattr(export_abis, "EXPORTED", ("Exchange", "Bourse"))
+    with pytest.raises(SystemExit, match="Bourse"):
+        export_abis.main()
+    assert not (tmp_path / "abi").exists()
 
 
 def test_contracts__every_deployable_one__fits_eip170() -> None:
