@@ -9,9 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ballast.risk.surface.arbitrage import durrleman, examine
+from ballast.risk.expiry import ExpiryLimits, check_calendar, check_surface
+from ballast.risk.surface.arbitrage import durrleman, examine, local_minima
 from ballast.risk.surface.chains import TooFewQuotes, load_chains, select_quotes
 from ballast.risk.surface.fit import ArbitrageLeft, FitSettings, NoExpiryFitted, fit_smile, fit_surface
+from ballast.risk.surface.report import stored_surface
 from ballast.risk.surface.svi import Smile
 from tests.support.smiles import DAY, FAR, NEAR, NOON, call_prices, quoted_chain
 
@@ -96,6 +98,15 @@ def test_examine__far_wing_below_the_nearer_one__is_found():
     assert findings.calendar > 0 and not findings.is_free
 
 
+def test_local_minima__between_points_of_the_grid__are_found_and_their_values():
+    def dips(k):
+        return 1 - np.exp(-(((k - 0.137) / 0.3) ** 2)) - 2 * np.exp(-(((k + 1.311) / 0.3) ** 2))
+
+    where, values = local_minima(dips, np.linspace(-3, 3, 25))
+    found = dict(zip(np.round(where, 3), values, strict=True))
+    assert found[-1.311] == pytest.approx(-1, abs=1e-5) and found[0.137] == pytest.approx(0, abs=1e-5)
+
+
 def test_durrleman__against_the_density_of_prices__agrees():
     k, step, years = np.linspace(-0.5, 0.5, 11), 1e-4, 0.25
     strikes = np.exp(k)[:, None] * (1 + step * np.array([-1, 0, 1]))
@@ -131,6 +142,15 @@ def test_fit__the_shipped_snapshot__no_arbitrage_in_the_quantised_surfaces(shipp
         assert all(smile == smile.quantised() for smile, _ in smiles)
         assert not any(has_butterfly(smile, years) for smile, years in smiles)
         assert not any(has_calendar(*near, *far) for near, far in pairwise(smiles))
+
+
+def test_fit__the_shipped_snapshot__passes_what_the_chain_asks_of_surfaces(shipped):
+    for surface in shipped:
+        stored = [(stored_surface(fitted), fitted.quotes.tenor) for fitted in surface.smiles]
+        for word, tenor in stored:
+            check_surface(word, tenor, ExpiryLimits())
+        for (near, near_tenor), (far, far_tenor) in pairwise(stored):
+            check_calendar(near, near_tenor, far, far_tenor)
 
 
 def test_fit__the_shipped_snapshot__error_below_half_the_spread(shipped):

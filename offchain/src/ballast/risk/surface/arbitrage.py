@@ -12,6 +12,7 @@ at a log-moneyness against the forward does not fall from one expiry to the next
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from ballast.risk.surface.svi import Smile
 LEE_BOUND = 2.0
 # Log-moneyness to which calendars are compared point by point; beyond, the wings' slopes are.
 FAR_WING = 3.0
+_REFINEMENTS, _POINTS_BETWEEN = 3, 17
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,42 @@ def calendar_grid(points: int = 801) -> Floats:
     return np.asarray(FAR_WING * spread / spread[-1])
 
 
+def local_minima(function: Callable[[Floats], Floats], grid: Floats) -> tuple[Floats, Floats]:
+    """Where a function is least among its neighbours on a grid, each looked for again between them, and its values."""
+    values = function(grid)
+    padded = np.concatenate([[np.inf], values, [np.inf]])
+    lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]))
+    left, right = grid[np.maximum(lowest - 1, 0)], grid[np.minimum(lowest + 1, len(grid) - 1)]
+    rows = np.arange(len(lowest))
+    for _ in range(_REFINEMENTS):
+        points = np.linspace(left, right, _POINTS_BETWEEN, axis=1)
+        found = function(points.ravel()).reshape(points.shape)
+        at = found.argmin(axis=1)
+        left, right = points[rows, np.maximum(at - 1, 0)], points[rows, np.minimum(at + 1, _POINTS_BETWEEN - 1)]
+    return points[rows, at], found[rows, at]
+
+
+def density_minima(smile: Smile, years: float) -> tuple[Floats, Floats]:
+    """Where Durrleman's g is least, and how low."""
+    return local_minima(lambda k: durrleman(smile, k, years), butterfly_grid(smile, years))
+
+
+def calendar_minima(smile: Smile, years: float, before: tuple[Smile, float]) -> tuple[Floats, Floats]:
+    """Where total variance is least above the expiry ``before``, relative to it, and how little."""
+    earlier, earlier_years = before
+
+    def rise(k: Floats) -> Floats:
+        return np.asarray(smile.variance(k) * years / (earlier.variance(k) * earlier_years) - 1)
+
+    return local_minima(rise, calendar_grid())
+
+
 def examine(smile: Smile, years: float, before: tuple[Smile, float] | None = None) -> Findings:
     """Looks for arbitrage in a smile ``years`` before expiry, and against the expiry ``before`` it, given likewise."""
-    grid = butterfly_grid(smile, years)
     slopes = wing_slopes(smile, years)
-    findings = Findings(float(durrleman(smile, grid, years).min()), LEE_BOUND - max(slopes))
+    findings = Findings(float(density_minima(smile, years)[1].min()), LEE_BOUND - max(slopes))
     if before is None:
         return findings
-    earlier, earlier_years = before
-    k = calendar_grid()
-    nearer = earlier.variance(k) * earlier_years
-    steps = [late - early for late, early in zip(slopes, wing_slopes(earlier, earlier_years), strict=True)]
-    rise = float((smile.variance(k) * years / nearer).min()) - 1
+    steps = [late - early for late, early in zip(slopes, wing_slopes(*before), strict=True)]
+    rise = float(calendar_minima(smile, years, before)[1].min())
     return Findings(findings.butterfly, findings.wings, rise, min(steps))

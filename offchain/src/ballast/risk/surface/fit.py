@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares, minimize
 
-from ballast.risk.surface.arbitrage import LEE_BOUND, Findings, butterfly_grid, calendar_grid, durrleman, examine
+from ballast.risk.surface.arbitrage import LEE_BOUND, Findings, calendar_grid, calendar_minima, density_minima, examine
 from ballast.risk.surface.black76 import Floats
 from ballast.risk.surface.chains import Chain, FilterSettings, SmileQuotes, select_quotes
 from ballast.risk.surface.svi import LOWEST_VOLATILITY, NotASmile, Smile, SurfaceError
@@ -281,15 +281,13 @@ class _Problem:
         return p
 
     def _violations(self, smile: Smile) -> tuple[Floats, Floats]:
-        """Where a smile is less clear of arbitrage than half of what is asked: the worst point and its neighbours."""
-        k = butterfly_grid(smile, self.years)
-        density = _worst(k, durrleman(smile, k, self.years) - _CLEAR_OF_BUTTERFLY / 2)
+        """Where a smile is less clear of arbitrage than half of what is asked."""
+        k, least = density_minima(smile, self.years)
+        density = k[least < _CLEAR_OF_BUTTERFLY / 2] / self.unit
         if self.before is None:
-            return density / self.unit, np.zeros(0)
-        earlier, years = self.before
-        k = calendar_grid()
-        rise = smile.variance(k) * self.years / (earlier.variance(k) * years) - 1
-        return density / self.unit, _worst(k, rise - _CLEAR_OF_CALENDAR / 2) / self.unit
+            return density, np.zeros(0)
+        k, least = calendar_minima(smile, self.years, self.before)
+        return density, k[least < _CLEAR_OF_CALENDAR / 2] / self.unit
 
     def _optimise(self, start: Floats, density: Floats, calendar: Floats) -> Floats:
         def constraints(p: Floats) -> tuple[Floats, Floats]:
@@ -382,13 +380,6 @@ def _inequality(function: Callable[[Floats], tuple[Floats, Floats]]) -> dict[str
         return last[key]
 
     return {"type": "ineq", "fun": lambda p: at(p)[0], "jac": lambda p: at(p)[1]}
-
-
-def _worst(k: Floats, room: Floats) -> Floats:
-    """The local minima of ``room`` below zero."""
-    padded = np.concatenate([[np.inf], room, [np.inf]])
-    lowest = (room < 0) & (room <= padded[:-2]) & (room <= padded[2:])
-    return np.asarray(k[lowest])
 
 
 def _root_mean_square(errors: Floats) -> float:
