@@ -168,7 +168,9 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
         }
         if (!isAnyStored) revert NothingNewer(batch.publishedAt);
         for (uint256 i = 0; i < count; ++i) {
-            if (isSurfaceStored[i]) _checkCalendar(batch.reports[i].subject);
+            if (!isSurfaceStored[i]) continue;
+            bool isFollowed = i + 1 < count && isSurfaceStored[i + 1];
+            _checkCalendar(batch.reports[i].subject, isFollowed ? batch.reports[i + 1].subject : 0);
         }
     }
 
@@ -193,14 +195,17 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
     }
 
     /// @dev Against the expiries before and after it that are still to come.
-    function _checkCalendar(uint256 key) private view {
+    /// @param followed The key that will be held against this one anyway.
+    function _checkCalendar(uint256 key, uint256 followed) private view {
         uint8 underlying = underlyingOfKey(key);
         uint256 list = _days[underlying];
         uint256 place = ExpiryDays.placeOf(list, expiryOfKey(key) / 1 days);
         uint256 before = place == 0 ? 0 : ExpiryDays.dayAt(list, place - 1);
         uint256 next = ExpiryDays.dayAt(list, place + 1);
         if (before != 0) _checkPair(expiryKeyOf(underlying, _expiryOn(before)), key);
-        if (next != 0) _checkPair(key, expiryKeyOf(underlying, _expiryOn(next)));
+        if (next == 0) return;
+        uint256 nextKey = expiryKeyOf(underlying, _expiryOn(next));
+        if (nextKey != followed) _checkPair(key, nextKey);
     }
 
     function _checkPair(uint256 nearKey, uint256 farKey) private view {
@@ -368,7 +373,7 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
         window.isListed = true;
         _windows[key] = window.pack();
         _days[underlying] = ExpiryDays.insert(_days[underlying], expiry / 1 days);
-        _checkCalendar(key);
+        _checkCalendar(key, 0);
         emit ExpiryListed(underlying, expiry, initial);
     }
 

@@ -178,6 +178,13 @@ def test_verify__engine_replaced__found(deployment):
     assert set(differences(node, record)) == {"marginEngine of Clearinghouse"}
 
 
+def test_verify__oracles_of_the_expiries_replaced__found(deployment):
+    node, record = deployment
+    hub, other = (builder_of(node, record).contracts[name] for name in ("OracleHub", "MarginEngine"))
+    act_behind_the_back(node, record, "governance", "Expiries", "setOracles", hub, other)
+    assert set(differences(node, record)) == {"quorumFeed of Expiries"}
+
+
 def test_verify__other_code_at_an_address__found(deployment):
     node, record = deployment
     node.request("anvil_setCode", record.contracts["Lens"].address, "0x00")

@@ -179,6 +179,19 @@ def test_submit__several_expiries_move_beyond_their_old_neighbours__together_the
     assert bench.stored(two).a == doubled.a, "all or nothing"
 
 
+def test_submit__neighbour_between_two_that_move__holds_them_both(bench: ExpiryBench) -> None:
+    one, two, three = (bench.listed(days) for days in (10, 11, 12))
+    bench.evm.advance(10 * LIMITS.step_interval)
+    for change in (SMILE.a * 2, SMILE.a // 2):
+        moved = replace(SMILE, a=change)
+        pair = (one, two) if change > SMILE.a else (two, three)
+        near, far = (expiry_key(ETH, expiry) for expiry in pair)
+        with reverts("CalendarArbitrage", nearKey=near, farKey=far):
+            bench.publish({one: moved, three: moved})
+        with reverts("CalendarArbitrage", nearKey=near, farKey=far):
+            bench.publish({three: moved, one: moved})
+
+
 def test_submit__nearer_wing_steeper_beyond_every_point__reverts(bench: ExpiryBench) -> None:
     near = bench.list_expiry(10, replace(SMILE, b=0))
     far = bench.list_expiry(20, replace(SMILE, a=5 * SMILE.a, b=SMILE.b // 3))

@@ -68,6 +68,8 @@ def _of_connections(builder: Builder) -> Iterator[Finding]:
     house, hub = contracts["Clearinghouse"], contracts["OracleHub"]
     for name, function in (("MarginEngine", "marginEngine"), ("OracleHub", "oracleHub")):
         yield Finding(f"{function} of Clearinghouse", contracts[name].address, house.call(function))
+    for name, function in (("OracleHub", "oracleHub"), ("QuorumFeed", "quorumFeed")):
+        yield Finding(f"{function} of Expiries", contracts[name].address, contracts["Expiries"].call(function))
     for name in RESTRICTED:
         yield Finding(f"authority of {name}", contracts["Authority"].address, contracts[name].call("authority"))
     listed = sum(1 << underlying.id for underlying in network.underlyings.values())
