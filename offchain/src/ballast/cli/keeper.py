@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import click
 import structlog
+from eth_account.signers.local import LocalAccount
 from rich.table import Table
 
 from ballast.chain.contracts import System
@@ -21,9 +22,10 @@ from ballast.errors import ConfigurationError
 from ballast.keeper.caretaker import Caretaker
 from ballast.keeper.decide import Policy, Snapshot
 from ballast.keeper.metrics import Metrics
-from ballast.keeper.publisher import FilePrices, QuorumPublisher
+from ballast.keeper.publisher import FilePrices, Publishers, QuorumPublisher, Views
 from ballast.keeper.runner import Keeper, stop_on_signals
 from ballast.keeper.scanner import FloatScanner
+from ballast.keeper.surfaces import FileSurfaces
 from ballast.settings import Settings
 from ballast.store import Store
 
@@ -59,6 +61,11 @@ def keeper() -> None:
     "--margin-of-error", type=float, default=0.02, show_default=True, help="Health read on chain below 1 + this."
 )
 @click.option("--publish-from", type=click.Path(path_type=Path), help="JSON file of prices to sign as a quorum signer.")
+@click.option(
+    "--publish-surfaces",
+    type=click.Path(path_type=Path),
+    help="surfaces.json of `ballast surface fit`, to sign likewise.",
+)
 @click.option("--reports", type=click.Path(path_type=Path), help="Folder where quorum signers leave their reports.")
 @click.option(
     "--upkeep/--no-upkeep",
@@ -105,11 +112,7 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
     metrics = Metrics()
     if options["metrics_port"]:
         metrics.serve(options["metrics_port"])
-    publisher = None
-    if options["publish_from"]:
-        if account is None or options["reports"] is None:
-            raise ConfigurationError("--publish-from needs a key and --reports")
-        publisher = QuorumPublisher(system, account, FilePrices(options["publish_from"]), options["reports"])
+    publisher = build_publisher(system, account, options)
     policy = Policy(
         bidder=options["bidder"],
         least_profit=options["least_profit"],
@@ -121,6 +124,19 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
     scanner = FloatScanner(system, options["margin_of_error"])
     upkeep = Caretaker(system) if options["upkeep"] else None
     return Keeper(system, store, scanner, policy, lane, publisher, metrics, upkeep)
+
+
+def build_publisher(system: System, account: LocalAccount | None, options: dict[str, Any]) -> Publishers | None:
+    views: list[Views] = []
+    if options["publish_from"]:
+        views.append(FilePrices(options["publish_from"]))
+    if options["publish_surfaces"]:
+        views.append(FileSurfaces(options["publish_surfaces"]))
+    if not views:
+        return None
+    if account is None or options["reports"] is None:
+        raise ConfigurationError("--publish-from and --publish-surfaces need a key and --reports")
+    return Publishers(tuple(QuorumPublisher(system, account, view, options["reports"]) for view in views))
 
 
 def configure_logging(as_json: bool) -> None:

@@ -12,11 +12,17 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ballast.cli.common import console, json_option, print_json, reported
+from ballast.chain.contracts import System
+from ballast.chain.lane import LaneSettings, TransactionLane
+from ballast.cli.common import chain_options, console, json_option, print_json, reported
+from ballast.keeper.publisher import QuorumPublisher
+from ballast.keeper.surfaces import FileSurfaces
 from ballast.risk.surface.chains import Chain, load_chains, nearest_chain, read_chains, write_extract
 from ballast.risk.surface.fit import FittedSurface, fit_surface
 from ballast.risk.surface.report import Study, surface_document
 from ballast.risk.surface.report import study as study_chains
+from ballast.settings import Settings
+from ballast.store import Store
 
 existing_path = click.Path(exists=True, path_type=Path)
 data_option = click.option(
@@ -81,6 +87,31 @@ def study(data: Path | None, every: int, as_json: bool) -> None:
 def extract(data: Path, at: datetime | None, out: Path) -> None:
     """Cut one snapshot of all currencies from an archive."""
     click.echo(write_extract(_chosen(data, (), at), out))
+
+
+@surface.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--reports", type=click.Path(path_type=Path), required=True, help="Folder of the quorum signers' reports."
+)
+@click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
+@chain_options
+def publish(file: Path, reports: Path, database: Path | None, system: System) -> None:
+    """Play a quorum signer's part once for the surfaces in FILE, which `fit --out` wrote.
+
+    Proposes a batch where it is one's turn, signs the proposals one's own surfaces agree with, and submits what has
+    enough signatures. The key is the keeper's; so is the database, which no keeper may hold meanwhile.
+    """
+    from ballast.cli.keeper import exclusive
+
+    settings = Settings()
+    path = database or settings.database
+    with exclusive(path):
+        lane = TransactionLane(system.connection, settings.account(), Store(path), LaneSettings())
+        head = system.connection.head()
+        lane.collect(head)
+        QuorumPublisher(system, settings.account(), FileSurfaces(file), reports).publish(lane, head)
+        click.echo(f"under way: {', '.join(sorted(lane.pending_purposes())) or 'nothing'}")
 
 
 def _chosen(data: Path | None, currencies: Sequence[str], at: datetime | None) -> list[Chain]:
