@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.keeper.upkeep import ChoreKind, OracleView, UpkeepPolicy, chores
+from ballast.keeper.upkeep import ChoreKind, ExpiryView, OracleView, UpkeepPolicy, chores, expiry_chores
 
 WAD = 10**18
 NOW = 1_700_000_000
@@ -110,3 +110,17 @@ def test_chores__under_way__not_repeated():
     moved = view(quoted=2_600 * WAD, second_report=(2_600 * WAD, NOW - 5))
     assert decided(moved, under_way=["oracle-poke 0x2"]) == [REFRESH]
     assert decided(moved, under_way=["oracle-refresh 0x2"]) == [POKE]
+
+
+def test_expiry_chores__minute_due__observed_before_anything_is_recorded():
+    views = [ExpiryView(1, None, True), ExpiryView(2, 17, False), ExpiryView(3, None, False)]
+    found = [(chore.kind, chore.subject, chore.reason) for chore in expiry_chores(views)]
+    assert found == [
+        (ChoreKind.OBSERVE, 2, "minute 17 of its window"),
+        (ChoreKind.FINALISE, 1, "its price is known"),
+    ]
+
+
+def test_expiry_chores__under_way__not_repeated():
+    views = [ExpiryView(1, None, True), ExpiryView(2, 17, False)]
+    assert expiry_chores(views, [chore.purpose for chore in expiry_chores(views)]) == []

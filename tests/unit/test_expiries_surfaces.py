@@ -202,9 +202,9 @@ def test_submit__nearer_wing_steeper_beyond_every_point__reverts(bench: ExpiryBe
 
 
 def test_submit__neighbour_expired__holds_nothing(bench: ExpiryBench) -> None:
-    bench.list_expiry(0)
+    expired = bench.list_expiry(0)
     next_day = bench.list_expiry(1)
-    bench.go_to(bench.day(0))
+    bench.go_to(expired + 1)
     lower = replace(SMILE, a=SMILE.a // 2)
     bench.publish({next_day: lower})
     assert bench.stored(next_day).a == lower.a

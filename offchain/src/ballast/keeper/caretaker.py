@@ -1,4 +1,4 @@
-"""Keeps the oracle hub: reads what it stores and what its sources say, and sends what `upkeep` decides."""
+"""Keeps the oracle: reads what the hub and the expiries store and what sources say, and sends what `upkeep` decides."""
 
 from __future__ import annotations
 
@@ -9,13 +9,27 @@ from typing import Any
 import structlog
 
 from ballast.chain.contracts import ContractCall, System
+from ballast.chain.ids import expiry_key
 from ballast.chain.lane import TransactionLane
 from ballast.errors import ChainError, TransactionFailed
-from ballast.keeper.upkeep import SETTLEMENT_TOKEN, Chore, ChoreKind, OracleView, UpkeepPolicy, chores
+from ballast.keeper.upkeep import (
+    SETTLEMENT_TOKEN,
+    Chore,
+    ChoreKind,
+    ExpiryView,
+    OracleView,
+    UpkeepPolicy,
+    chores,
+    expiry_chores,
+)
+from ballast.risk.expiry import WINDOW
 from ballast.store import BlockRef
 
 log = structlog.get_logger(__name__)
 NOBODY = 0
+SETTLED = 4
+"""`ExpiryPhase.Settled`."""
+_EXPIRY_BITS = 40
 
 
 @dataclass(frozen=True)
@@ -28,21 +42,48 @@ class Caretaker:
     def work(self, lane: TransactionLane, block: BlockRef) -> None:
         """Sends the chores that are due at a block; one that is refused is decided anew on the next."""
         now = self.system.connection.timestamp(block)
-        for chore in chores(self.views(block), now, self.policy, lane.pending_purposes()):
+        under_way = lane.pending_purposes()
+        listed = self._listed(block)
+        due = expiry_chores(self.expiry_views(listed, now, block), under_way)
+        due += chores(self.views(listed, block), now, self.policy, under_way)
+        for chore in due:
             log.info("decided", intent=chore.kind.value, subject=hex(chore.subject), reason=chore.reason)
             try:
                 lane.submit(chore.purpose, call_of(self.system, chore), block.number)
             except TransactionFailed as fault:
                 log.info("simulation refused", intent=chore.kind.value, reason=fault.reason)
 
-    def views(self, block: BlockRef) -> list[OracleView]:
-        """Every listed underlying at a block.
+    def _listed(self, block: BlockRef) -> list[int]:
+        listed = self.system.read("OracleHub", "listedUnderlyings", block=block)
+        return [number for number in range(listed.bit_length()) if listed >> number & 1]
+
+    def expiry_views(self, underlyings: list[int], now: int, block: BlockRef) -> list[ExpiryView]:
+        """Every expiry that is not finalised, and has at least entered its averaging window.
+
+        Raises:
+            ChainError: The expiries cannot be read.
+        """
+        lists = self.system.read_all([("Expiries", "expiriesOf", [number]) for number in underlyings], block)
+        pairs = [
+            (number, expiry)
+            for number, expiries in zip(underlyings, lists, strict=True)
+            for expiry in expiries
+            if expiry - now <= WINDOW
+        ]
+        told = self.system.read_all(
+            [("Expiries", name, list(pair)) for name in ("dueBucket", "phaseOf") for pair in pairs], block
+        )
+        return [
+            ExpiryView(expiry_key(*pair), due.bucket if due.isDue else None, phase == SETTLED)
+            for pair, due, phase in zip(pairs, told[: len(pairs)], told[len(pairs) :], strict=True)
+        ]
+
+    def views(self, ids: list[int], block: BlockRef) -> list[OracleView]:
+        """The listed underlyings at a block.
 
         Raises:
             ChainError: The hub cannot be read.
         """
-        listed = self.system.read("OracleHub", "listedUnderlyings", block=block)
-        ids = [number for number in range(listed.bit_length()) if listed >> number & 1]
         kept = self.system.read_all(
             [("OracleHub", name, [number]) for name in ("recordOf", "limitsOf") for number in ids], block
         )
@@ -92,5 +133,13 @@ def _view(
 
 def call_of(system: System, chore: Chore) -> ContractCall:
     """The transaction that does a chore."""
-    function = "poke" if chore.kind is ChoreKind.POKE else "refresh"
-    return system.call("OracleHub", function, chore.subject)
+    underlying, expiry = chore.subject >> _EXPIRY_BITS, chore.subject % (1 << _EXPIRY_BITS)
+    match chore.kind:
+        case ChoreKind.POKE:
+            return system.call("OracleHub", "poke", chore.subject)
+        case ChoreKind.REFRESH:
+            return system.call("OracleHub", "refresh", chore.subject)
+        case ChoreKind.OBSERVE:
+            return system.call("Expiries", "observe", underlying, expiry)
+        case ChoreKind.FINALISE:
+            return system.call("Expiries", "finalise", underlying, expiry)

@@ -1,8 +1,8 @@
-"""What the oracle hub needs done: functions of what was read at one block, without I/O.
+"""What the oracle needs done: functions of what was read at one block, without I/O.
 
 The hub reads by itself in every act. Between acts three things stand still that should not: the cached price of a
-second source, the stable price, and the clock of a step that waits to be believed (docs/oracle.md). Prices are wad,
-times Unix seconds, ratios basis points.
+second source, the stable price, and the clock of a step that waits to be believed (docs/oracle.md). And expiries settle
+by what somebody observes minute by minute. Prices are wad, times Unix seconds, ratios basis points.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ STALE = 2
 class ChoreKind(StrEnum):
     POKE = "oracle-poke"
     REFRESH = "oracle-refresh"
+    OBSERVE = "expiry-observe"
+    FINALISE = "expiry-finalise"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class UpkeepPolicy:
 
 @dataclass(frozen=True)
 class Chore:
-    """One transaction of upkeep. `subject` is an underlying to poke, or the bitmap of those to refresh."""
+    """One transaction of upkeep. `subject`: an underlying to poke, the bitmap of those to refresh, or an expiry's key."""
 
     kind: ChoreKind
     subject: int
@@ -99,6 +101,37 @@ def chores(views: Iterable[OracleView], now: int, policy: UpkeepPolicy, under_wa
         bits = sum(1 << underlying for underlying in due if underlying != SETTLEMENT_TOKEN)
         found.append(Chore(ChoreKind.REFRESH, bits, ", ".join(sorted(set(due.values())))))
     return found
+
+
+@dataclass(frozen=True)
+class ExpiryView:
+    """One listed expiry that is not finalised, at the snapshot's block.
+
+    Attributes:
+        due_bucket: Minute of its averaging window that nobody has observed yet; None outside the window, and where the
+            present one is observed.
+        has_price: Whether its observations determine the settlement price.
+    """
+
+    key: int
+    due_bucket: int | None
+    has_price: bool
+
+
+def expiry_chores(views: Iterable[ExpiryView], under_way: Iterable[str] = ()) -> list[Chore]:
+    """Observations first, which a minute later are too late; then prices to record.
+
+    Args:
+        under_way: Purposes of transactions not yet mined; none is repeated.
+    """
+    busy, views = set(under_way), list(views)
+    found = [
+        Chore(ChoreKind.OBSERVE, view.key, f"minute {view.due_bucket} of its window")
+        for view in views
+        if view.due_bucket is not None
+    ]
+    found += [Chore(ChoreKind.FINALISE, view.key, "its price is known") for view in views if view.has_price]
+    return [chore for chore in found if chore.purpose not in busy]
 
 
 def _poke_reason(view: OracleView, now: int, policy: UpkeepPolicy) -> str | None:
