@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {IExpiries} from "../interfaces/IExpiries.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Markets} from "./Markets.sol";
@@ -50,9 +51,8 @@ abstract contract Accounts is Vault, Markets {
     }
 
     /// @dev Reads an account, with its positions and their markets, at most once.
-    /// @param room For how many more positions there should be places, though more can be made.
     /// @return place Of it among the set's accounts.
-    function _loadAccount(WorkingSet memory set, AccountId id, uint256 room) internal view returns (uint256 place) {
+    function _loadAccount(WorkingSet memory set, AccountId id) internal view returns (uint256 place) {
         for (; place < set.accountCount; ++place) {
             if (set.accounts[place].id == id) return place;
         }
@@ -61,8 +61,9 @@ abstract contract Accounts is Vault, Markets {
         set.addAccount(account);
         uint256 count = account.header.positionCount;
         account.storedPositions = new PositionWord[](count);
-        account.positions = new PositionWord[](count + room);
-        account.markets = placesForMarkets(count + room);
+        // With room for one more, which a trade may open.
+        account.positions = new PositionWord[](count + 1);
+        account.markets = placesForMarkets(count + 1);
         for (uint256 k; k < count; ++k) {
             PositionWord position = _accounts[id].positions[k];
             account.storedPositions[k] = account.positions[k] = position;
@@ -83,16 +84,22 @@ abstract contract Accounts is Vault, Markets {
 
     /// @dev Fixes the quotes of every underlying met so far.
     function _refreshQuotes(WorkingSet memory set) internal {
-        if (set.needed == set.quoted) return;
+        if (set.needed == set.quoted && set.expiries.length == set.expiryKeys.length) return;
         (set.quotes, set.settlementTokenUsd) = IOracleHub(_oracleHub).refresh(set.needed);
         set.quoted = set.needed;
+        _readExpiries(set);
         _markMarkets(set);
     }
 
     /// @dev What `_refreshQuotes` would read.
     function _readQuotes(WorkingSet memory set) internal view {
         (set.quotes, set.settlementTokenUsd) = IOracleHub(_oracleHub).quotesOf(set.needed);
+        _readExpiries(set);
         _markMarkets(set);
+    }
+
+    function _readExpiries(WorkingSet memory set) private view {
+        if (set.expiryKeys.length != 0) set.expiries = IExpiries(_expiries).quotesOf(set.expiryKeys);
     }
 
     /// @dev Realises the accounts loaded since the last call.
@@ -101,22 +108,38 @@ abstract contract Accounts is Vault, Markets {
             OpenAccount memory account = set.accounts[i];
             if (account.opened) continue;
             account.opened = true;
-            for (uint256 k; k < account.storedPositions.length; ++k) {
+            for (uint256 k = account.storedPositions.length; k != 0;) {
+                Market memory market = account.markets[--k];
                 int256 value = _realiseAt(account, k);
-                if (value == 0) continue;
-                emit IClearinghouseCore.Realised(account.id, uint24(account.markets[k].index), value);
+                if (market.settled) {
+                    int256 size = account.storedPositions[k].sizeIn();
+                    emit IClearinghouseCore.PositionSettled(account.id, uint24(market.index), size, market.mark, value);
+                } else if (value != 0) {
+                    emit IClearinghouseCore.Realised(account.id, uint24(market.index), value);
+                }
             }
         }
     }
 
-    /// @dev Moves the value of one perpetual, where its price is trusted, into cash.
+    /// @dev Moves the value of one position into cash: of a settled one all there is, its other side taken by the
+    ///      clearing account; of a perpetual or future where its price is trusted; of an option nothing. To be called from
+    ///      the last place down, as a settled position leaves its place to the last.
     function _realiseAt(OpenAccount memory account, uint256 place) internal pure returns (int256 value) {
         Market memory market = account.markets[place];
-        if (!market.perp || !market.isTrusted()) return 0;
+        if (!market.settled && (market.option || !market.isTrusted())) return 0;
         PositionWord position = account.positions[place];
         value = _valueOf(position, market);
         account.cash += value;
-        account.positions[place] = packPosition(market.index, position.sizeIn(), position.quoteIn() - value);
+        if (market.settled) _clear(account, place, market, value);
+        else account.positions[place] = packPosition(market.index, position.sizeIn(), position.quoteIn() - value);
+    }
+
+    function _clear(OpenAccount memory account, uint256 place, Market memory market, int256 value) private pure {
+        PositionWord position = account.positions[place];
+        market.clearedSize += position.sizeIn();
+        market.clearedQuote += position.quoteIn() - value;
+        _countOpenInterest(market, position.sizeIn(), 0);
+        _removePosition(account, place);
     }
 
     // Change ----------------------------------------------------------------------------------------------------
@@ -171,12 +194,13 @@ abstract contract Accounts is Vault, Markets {
         _setAmount(account, place, account.amounts[place] + amount);
     }
 
-    /// @dev Pulls settlement tokens into an account's cash.
-    function _payIn(OpenAccount memory account, address from, uint256 amount) internal {
-        _pull(0, from, amount);
-        _countTokens({amountIn: amount, amountOut: 0});
-        _addBalance(account, 0, amount, true);
-        emit IClearinghouseCore.Deposited(account.id, 0, from, amount);
+    /// @dev Pulls tokens into an account.
+    function _payIn(OpenAccount memory account, uint256 asset, address from, uint256 amount) internal {
+        _pull(asset, from, amount);
+        if (asset == 0) _countTokens({amountIn: amount, amountOut: 0});
+        else _countIn(asset, amount);
+        _addBalance(account, asset, amount, true);
+        emit IClearinghouseCore.Deposited(account.id, uint8(asset), from, amount);
     }
 
     /// @dev The modules own no order and no bid, as they sign nothing: only nobody and the clearinghouse are left to refuse.
@@ -237,13 +261,18 @@ abstract contract Accounts is Vault, Markets {
             account.positions[place] = packPosition(market.index, size, quote);
             return;
         }
-        uint256 last = --header.positionCount;
+        _removePosition(account, place);
+        account.cash += quote;
+        emit IClearinghouseCore.PositionClosed(account.id, uint24(market.index), quote);
+    }
+
+    /// @dev The last position takes its place.
+    function _removePosition(OpenAccount memory account, uint256 place) private pure {
+        uint256 last = --account.header.positionCount;
         account.positions[place] = account.positions[last];
         account.markets[place] = account.markets[last];
         account.positions[last] = PositionWord.wrap(0);
-        account.cash += quote;
         _unbind(account);
-        emit IClearinghouseCore.PositionClosed(account.id, uint24(market.index), quote);
     }
 
     /// @dev A place for a position of `market` behind the others.

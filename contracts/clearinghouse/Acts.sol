@@ -4,7 +4,6 @@ pragma solidity ^0.8.30;
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Fill} from "../types/Fill.sol";
 import {Margin} from "../types/Margin.sol";
 import {Lock} from "./Lock.sol";
 import {Trading} from "./Trading.sol";
@@ -17,8 +16,8 @@ abstract contract Acts is Trading, Lock {
         WorkingSet memory set = _newSet();
         for (uint256 i; i < acts.length; ++i) {
             if (acts[i].kind == ActKind.Trade) continue;
-            _loadAccount(set, acts[i].account, 0);
-            if (acts[i].kind == ActKind.Move) _loadAccount(set, acts[i].counterpart, 0);
+            _loadAccount(set, acts[i].account);
+            if (acts[i].kind == ActKind.Move) _loadAccount(set, acts[i].counterpart);
         }
         _refreshQuotes(set);
         _realiseAll(set);
@@ -34,7 +33,7 @@ abstract contract Acts is Trading, Lock {
 
     function _runAct(WorkingSet memory set, Act memory act) private {
         if (act.kind == ActKind.Trade) return _runTrade(set, act.data);
-        uint256 place = _loadAccount(set, act.account, 0);
+        uint256 place = _loadAccount(set, act.account);
         OpenAccount memory account = set.accounts[place];
         if (act.kind == ActKind.Deposit) return _depositInto(account, act.asset, act.amount);
         if (account.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(act.account);
@@ -46,19 +45,15 @@ abstract contract Acts is Trading, Lock {
     /// @dev The exchange's only calls out are bounded static ones, and it is trusted with nothing but its own books.
     function _runTrade(WorkingSet memory set, bytes memory data) private {
         IExchange exchange = IExchange(_exchange);
-        (AccountId[] memory ids, Fill[] memory fills, bytes memory context) = exchange.prepare(data);
-        (bool[] memory applied, uint256[2][] memory delegateLosses) = _applyFills(set, ids, fills);
+        (bytes memory trade, bytes memory context) = exchange.prepare(data);
+        (bool[] memory applied, uint256[2][] memory delegateLosses) = _applyFills(set, trade);
         exchange.record(context, applied, delegateLosses);
     }
 
     function _depositInto(OpenAccount memory account, uint256 asset, uint256 amount) internal {
         _requireOwnerOrDelegate(account.id);
         if (asset != 0) _requireDepositsOpen(account, asset);
-        if (asset == 0) return _payIn(account, msg.sender, amount);
-        _pull(asset, msg.sender, amount);
-        _countIn(asset, amount);
-        _addBalance(account, asset, amount, true);
-        emit IClearinghouseCore.Deposited(account.id, uint8(asset), msg.sender, amount);
+        _payIn(account, asset, msg.sender, amount);
     }
 
     /// @return amount What leaves, token units.
@@ -72,7 +67,7 @@ abstract contract Acts is Trading, Lock {
     }
 
     function _moveTo(WorkingSet memory set, OpenAccount memory from, Act memory act) private {
-        uint256 place = _loadAccount(set, act.counterpart, 0);
+        uint256 place = _loadAccount(set, act.counterpart);
         OpenAccount memory to = set.accounts[place];
         address owner = to.id.ownerOf();
         if (from.id.ownerOf() != owner || from.id == to.id) revert IClearinghouseCore.DifferentOwners(from.id, to.id);

@@ -10,7 +10,7 @@ import {OpenAccount, Totals} from "./WorkingSet.sol";
 
 /// @title Cash, interest and the exact books of both
 /// @dev Between integers, at all times:
-///      supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances · 1e27
+///      supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances (cleared ones too) · 1e27
 ///      = (tokens in wad + uncoveredLoss) · 1e27.
 abstract contract Cash is ClearinghouseStorage {
     uint256 private constant YEAR = 365 days;

@@ -4,22 +4,19 @@ pragma solidity ^0.8.30;
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {magnitude, mulDivUp} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Acts} from "./Acts.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
 import {Continued} from "./Continued.sol";
-import {positionNonceIn} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse
-/// @notice What the auctions call, setters, upkeep and reports are at this address too, but their code is that of
-///         `ClearinghouseLiquidation` and `ClearinghouseAdmin`, fixed at creation.
+/// @notice What the auctions call, reports, setters and upkeep are at this address too, but their code is that of
+///         `ClearinghouseLiquidation`, `ClearinghouseReports` and `ClearinghouseAdmin`, fixed at creation.
 contract Clearinghouse is IClearinghouseCore, Acts, Continued {
-    /// @param liquidation The next part, which knows the last.
+    /// @param liquidation The next part, which knows the one after it, and so on.
     /// @param authority The access manager.
     /// @param settlementToken Asset 0.
     constructor(
@@ -42,17 +39,6 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
         WorkingSet memory set = _newSet();
         OpenAccount memory opened = _openLight(set, account);
         _depositInto(opened, asset, amount);
-        _save(opened, set);
-        _saveTotals(set.totals);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function repay(AccountId account, uint256 amount) external locked returns (uint256 paid) {
-        WorkingSet memory set = _newSet();
-        OpenAccount memory opened = _openLight(set, account);
-        uint256 debt = opened.cash < 0 ? mulDivUp(magnitude(opened.cash), 1, _scaleOf(0)) : 0;
-        paid = amount < debt ? amount : debt;
-        _payIn(opened, msg.sender, paid);
         _save(opened, set);
         _saveTotals(set.totals);
     }
@@ -92,12 +78,13 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
     }
 
     /// @inheritdoc IClearinghouseCore
-    function settleFills(
-        AccountId[] calldata accounts,
-        Fill[] calldata fills
-    ) external onlyUnderLock(_exchange) returns (bool[] memory applied, uint256[2][] memory delegateLosses) {
+    function settleFills(bytes memory trade)
+        external
+        onlyUnderLock(_exchange)
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
+    {
         WorkingSet memory set = _newSet();
-        (applied, delegateLosses) = _applyFills(set, accounts, fills);
+        (applied, delegateLosses) = _applyFills(set, trade);
         _saveAll(set);
         _checkAll(set);
     }
@@ -107,11 +94,6 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
     /// @inheritdoc IClearinghouseCore
     function marginOf(AccountId account) external view returns (Margin memory) {
         return _marginNow(account);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function positionNonceOf(AccountId account) external view returns (uint64) {
-        return positionNonceIn(_accounts[account].header);
     }
 
     /// @inheritdoc IClearinghouseCore

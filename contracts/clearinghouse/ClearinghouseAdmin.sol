@@ -12,31 +12,20 @@ import {
     UnderlyingLimits
 } from "../interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {
-    AccountView,
-    AssetView,
-    CollateralView,
-    IClearinghouseReports,
-    InstrumentView,
-    PositionView,
-    VaultView
-} from "../interfaces/IClearinghouseReports.sol";
-import {BILLION, RAY, SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
-import {AccountId} from "../types/AccountId.sol";
-import {InstrumentId, perpOf} from "../types/InstrumentId.sol";
-import {Portfolio} from "../types/Portfolio.sol";
-import {Market, unpackTerms} from "./Market.sol";
-import {MarginCheck} from "./MarginCheck.sol";
+import {ExpiryPhase, IExpiries} from "../interfaces/IExpiries.sol";
+import {BILLION, RAY} from "../math/FixedPoint.sol";
+import {InstrumentId, InstrumentKind, OptionType, instrumentIdOf, perpOf} from "../types/InstrumentId.sol";
+import {Market, STRIKE_UNIT, unpackTerms} from "./Market.sol";
 import {Upkeep} from "./Upkeep.sol";
-import {PositionWord, packIndices, unpackPair} from "./Words.sol";
-import {OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
+import {packIndices} from "./Words.sol";
+import {Totals} from "./WorkingSet.sol";
 
-/// @title The clearinghouse's setters, upkeep and reports
+/// @title The clearinghouse's setters and upkeep
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
 ///         obeys nobody.
 /// @dev Re-entrancy: upkeep takes the lock. Setters need none: they call nothing but a token's `decimals` at listing, and
 ///      the one that writes what an act in progress holds in memory refuses to run under the lock.
-contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, MarginCheck, Upkeep, AccessManaged {
+contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
     uint256 private constant MAX_PAUSE = 7 days;
     uint256 private constant MIN_CAP_RAMP = 1 days;
     uint256 private constant MAX_RATE = 2e9;
@@ -73,6 +62,12 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     /// @inheritdoc IClearinghouseAdmin
     function setMarginEngine(address engine) external restricted {
         _setMarginEngine(engine);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setExpiries(address expiries_) external restricted {
+        _expiries = _nonZero(expiries_, "expiries");
+        emit ExpiriesSet(expiries_);
     }
 
     /// @inheritdoc IClearinghouseAdmin
@@ -158,24 +153,73 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         uint104 openInterestCap
     ) external restricted returns (uint24 index) {
         _requireAtLeast("underlying", underlying, 1);
-        _requireAtLeast("basisWindow", _underlyings[underlying].basisWindow, 1);
-        _requireAtMost("sizeStepExponent", sizeStepExponent, MAX_DECIMALS);
-        InstrumentId id = perpOf(underlying);
-        if (_marketIndex[id] != 0) revert InstrumentAlreadyListed(_marketIndex[id]);
         Market memory market;
-        market.underlying = underlying;
-        market.perp = true;
+        market.setId(perpOf(underlying));
         market.sizeStepExponent = sizeStepExponent;
         market.window = _underlyings[underlying].basisWindow;
         market.accruedAt = market.sampledAt = block.timestamp;
-        index = uint24(++_marketCount); // bounded by the perps of 255 underlyings
+        index = _listInstrument(market, openInterestCap);
+        _markets[index].funding = market.packFunding();
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function listFuture(
+        uint8 underlying,
+        uint40 expiry,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    ) external restricted returns (uint24) {
+        return _listDated(OptionType.None, underlying, expiry, 0, sizeStepExponent, openInterestCap);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function listOptions(
+        uint8 underlying,
+        uint40 expiry,
+        uint128[] calldata strikes,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    ) external restricted {
+        for (uint256 i; i < strikes.length; ++i) {
+            uint256 strike = strikes[i];
+            _requireAtLeast("strike", strike, STRIKE_UNIT);
+            _requireAtMost("strike", strike, type(uint80).max * STRIKE_UNIT);
+            if (strike % STRIKE_UNIT != 0) revert ParameterOutOfBounds("strike", strike, STRIKE_UNIT);
+            _listDated(OptionType.Call, underlying, expiry, strike, sizeStepExponent, openInterestCap);
+            _listDated(OptionType.Put, underlying, expiry, strike, sizeStepExponent, openInterestCap);
+        }
+    }
+
+    function _listDated(
+        OptionType optionType,
+        uint8 underlying,
+        uint40 expiry,
+        uint256 strike,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    ) private returns (uint24) {
+        if (IExpiries(_expiries).phaseOf(underlying, expiry) != ExpiryPhase.Live) {
+            revert ExpiryNotLive(underlying, expiry);
+        }
+        Market memory market;
+        InstrumentKind kind = optionType == OptionType.None ? InstrumentKind.Future : InstrumentKind.Option;
+        // Strikes have 110 bits.
+        market.setId(instrumentIdOf(kind, underlying, expiry, optionType, uint128(strike)));
+        market.sizeStepExponent = sizeStepExponent;
+        return _listInstrument(market, openInterestCap);
+    }
+
+    function _listInstrument(Market memory market, uint104 openInterestCap) private returns (uint24 index) {
+        _requireAtLeast("basisWindow", _underlyings[market.underlying].basisWindow, 1);
+        _requireAtMost("sizeStepExponent", market.sizeStepExponent, MAX_DECIMALS);
+        InstrumentId id = market.id;
+        if (_marketIndex[id] != 0) revert InstrumentAlreadyListed(_marketIndex[id]);
+        _requireAtMost("instrument", _marketCount, type(uint24).max - 1);
+        index = uint24(++_marketCount);
         _marketIndex[id] = index;
-        StoredMarket storage stored = _markets[index];
-        stored.id = id;
-        stored.funding = market.packFunding();
-        stored.terms = market.packTerms();
-        stored.openInterestCap = openInterestCap;
-        emit IClearinghouseCore.InstrumentListed(index, id, 10 ** sizeStepExponent);
+        _markets[index].terms = market.packTerms();
+        _markets[index].openInterestCap = openInterestCap;
+        emit IClearinghouseCore.InstrumentListed(index, id, 10 ** market.sizeStepExponent);
         emit IClearinghouseCore.OpenInterestCapSet(index, openInterestCap);
     }
 
@@ -213,119 +257,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
         emit IClearinghouseCore.ReduceOnlySet(instrument, until > block.timestamp, until);
     }
 
-    // Reports ---------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IClearinghouseReports
-    function portfolioOf(AccountId account) external view returns (Portfolio memory) {
-        return _portfolio(_view(account).accounts[0]);
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function cashOf(AccountId account) external view returns (int256) {
-        return _openLight(_newSet(), account).cash;
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function accountOf(AccountId account) external view returns (AccountView memory report) {
-        WorkingSet memory set = _newSet();
-        _loadAccount(set, account, 0);
-        OpenAccount memory opened = set.accounts[0];
-        _readQuotes(set);
-        report.cash = opened.cash;
-        report.positionNonce = uint64(opened.header.positionNonce);
-        report.boundUnderlying = uint8(opened.header.boundUnderlying);
-        report.inLiquidation = opened.header.inLiquidation;
-        report.collaterals = _collateralViews(opened);
-        report.positions = new PositionView[](opened.header.positionCount);
-        for (uint256 k; k < report.positions.length; ++k) {
-            PositionWord position = opened.positions[k];
-            Market memory market = opened.markets[k];
-            report.positions[k] = PositionView({
-                index: uint24(market.index),
-                instrument: market.id,
-                size: position.sizeIn(),
-                quote: position.quoteIn(),
-                value: _valueOf(position, market)
-            });
-        }
-    }
-
-    function _collateralViews(OpenAccount memory opened) private pure returns (CollateralView[] memory views) {
-        uint256 count;
-        views = new CollateralView[](MAX_COLLATERALS);
-        for (uint256 k; k < MAX_COLLATERALS; ++k) {
-            uint256 asset = _assetAt(opened.header.assets, k);
-            if (asset != 0) views[count++] = CollateralView(uint8(asset), opened.amounts[k]);
-        }
-        // Only shortens the array.
-        assembly ("memory-safe") {
-            mstore(views, count)
-        }
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function assetOf(uint8 asset) external view returns (AssetView memory) {
-        StoredAsset storage stored = _asset(asset);
-        return AssetView(stored.token, stored.decimals, stored.underlying, stored.total, _capOf(stored));
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function assetCount() external view returns (uint256) {
-        return _assetCount;
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function instrumentOf(uint24 instrument) external view returns (InstrumentView memory) {
-        WorkingSet memory set = _newSet();
-        _loadMarket(set, instrument);
-        Market memory market = set.markets[0];
-        StoredMarket storage stored = _markets[instrument];
-        return InstrumentView({
-            id: market.id,
-            index: instrument,
-            cumulativeFunding: market.funding,
-            basis: market.basis,
-            openInterest: market.openInterest,
-            openInterestCap: stored.openInterestCap,
-            sizeStep: 10 ** market.sizeStepExponent,
-            reduceOnly: stored.reduceOnlyUntil > block.timestamp
-        });
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function instrumentCount() external view returns (uint256) {
-        return _marketCount;
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function markOf(uint24 instrument) external view returns (uint256) {
-        WorkingSet memory set = _newSet();
-        _loadMarket(set, instrument);
-        Market memory market = set.markets[0];
-        _readQuotes(set);
-        return market.mark;
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function vaultState() external view returns (VaultView memory) {
-        Totals memory totals;
-        _accrueTotals(totals);
-        int256 feesRay = _totals.feesRay + totals.newFeesRay;
-        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
-        return VaultView({
-            supplyIndex: totals.supplyIndex,
-            borrowIndex: totals.borrowIndex,
-            totalCash: _totalCash(totals),
-            totalDebt: _totalDebt(totals),
-            fees: divDown(feesRay, SIGNED_RAY),
-            uncoveredLoss: uncoveredLoss,
-            accruedAt: uint40(totals.accruedAt),
-            supplyShares: totals.supplyShares,
-            debtShares: totals.debtShares,
-            feesRay: feesRay,
-            tokens: tokens
-        });
-    }
+    // Settings --------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IClearinghouseAdmin
     function exchange() external view returns (address) {
@@ -335,6 +267,11 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, IClearinghouseReports, Margi
     /// @inheritdoc IClearinghouseAdmin
     function auctions() external view returns (address) {
         return _auctions;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function expiries() external view returns (address) {
+        return _expiries;
     }
 
     /// @inheritdoc IClearinghouseAdmin

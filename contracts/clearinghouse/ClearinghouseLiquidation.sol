@@ -14,8 +14,8 @@ import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
 ///         obeys nobody, as it knows no auctions.
 contract ClearinghouseLiquidation is IClearinghouseLiquidation, Slices, Lock, Continued {
-    /// @param admin The next part.
-    constructor(address admin) Continued(admin) {}
+    /// @param reports The next part.
+    constructor(address reports) Continued(reports) {}
 
     /// @inheritdoc IClearinghouseLiquidation
     function touch(AccountId account) external onlyUnderLock(_auctions) returns (Margin memory) {

@@ -7,7 +7,6 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
@@ -98,10 +97,8 @@ abstract contract MarginCheck is Accounts {
         return _assessPortfolio(set, portfolio);
     }
 
-    /// @dev Only perpetuals are listed: there are no expiries.
     function _assessPortfolio(WorkingSet memory set, Portfolio memory portfolio) private view returns (Margin memory) {
-        ExpiryQuote[] memory expiries;
-        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, expiries, set.settlementTokenUsd);
+        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.expiries, set.settlementTokenUsd);
     }
 
     function _foundMarkets(
@@ -156,7 +153,8 @@ abstract contract MarginCheck is Accounts {
             PositionLeg memory leg = legs[k];
             leg.instrument = market.id;
             leg.size = int128(position.sizeIn());
-            leg.mark = SafeCast.toUint128(market.mark);
+            // The engine prices dated instruments itself.
+            if (!market.dated) leg.mark = SafeCast.toUint128(market.mark);
             leg.offset = SafeCast.toInt128(_offsetOf(position, market));
         }
     }
@@ -170,12 +168,12 @@ abstract contract MarginCheck is Accounts {
     /// @return set With that one account, as the next act would open it.
     function _view(AccountId id) internal view returns (WorkingSet memory set) {
         _accrueTotals(set.totals);
-        _loadAccount(set, id, 0);
+        _loadAccount(set, id);
         OpenAccount memory account = set.accounts[0];
         _needCollateral(set, account.foundAssets);
         _readQuotes(set);
-        for (uint256 k; k < account.storedPositions.length; ++k) {
-            _realiseAt(account, k);
+        for (uint256 k = account.storedPositions.length; k != 0;) {
+            _realiseAt(account, --k);
         }
     }
 }

@@ -7,6 +7,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {
     BILLION,
     SIGNED_BILLION,
+    SIGNED_RAY,
     WAD,
     divDown,
     magnitude,
@@ -14,7 +15,10 @@ import {
     mulWadDown,
     positivePart
 } from "../math/FixedPoint.sol";
-import {perpOf} from "../types/InstrumentId.sol";
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {expiryKeyOf} from "../types/ExpiryKey.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
+import {InstrumentId, OptionType} from "../types/InstrumentId.sol";
 import {Quote} from "../types/Quote.sol";
 import {Market, TermsWord, unpackFunding, unpackTerms} from "./Market.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
@@ -37,18 +41,21 @@ abstract contract Markets is ClearinghouseStorage {
                 if (set.markets[place].index == index) return place;
             }
         }
-        StoredMarket storage stored = _storedMarket(index);
-        Market memory market;
-        market.index = index;
-        unpackTerms(stored.terms, market);
-        unpackFunding(stored.funding, market);
-        // A perpetual's id follows from its underlying, which spares reading it.
-        market.id = market.perp ? perpOf(uint8(market.underlying)) : stored.id;
-        _accrueFunding(market);
+        Market memory market = _readMarket(index);
         set.needed |= 1 << market.underlying;
         set.metMarkets |= bit;
+        if (market.dated) set.addExpiry(expiryKeyOf(uint8(market.underlying), uint40(market.expiry)));
         set.addMarket(market);
         return count;
+    }
+
+    function _readMarket(uint256 index) private view returns (Market memory market) {
+        StoredMarket storage stored = _storedMarket(index);
+        market.index = index;
+        unpackTerms(stored.terms, market);
+        if (market.dated) return market;
+        unpackFunding(stored.funding, market);
+        _accrueFunding(market);
     }
 
     function _storedMarket(uint256 index) internal view returns (StoredMarket storage stored) {
@@ -83,18 +90,71 @@ abstract contract Markets is ClearinghouseStorage {
         }
     }
 
-    /// @dev Gives each market of the set its price, once the quotes are known.
+    /// @dev Gives each market of the set its price, once the quotes are known; options that are not settled wait for
+    ///      `_markOptions`.
     function _markMarkets(WorkingSet memory set) internal pure {
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
-            if (market.mark != 0) continue;
+            if (market.spot != 0) continue;
             uint256 place;
             while (set.quotes[place].underlying != market.underlying) ++place;
             Quote memory quote = set.quotes[place];
             market.spot = quote.index;
             market.state = quote.state;
-            market.mark = mulDivDown(market.spot, uint256(SIGNED_BILLION + market.basis), BILLION);
+            if (market.dated) _markDated(set, market);
+            else market.mark = mulDivDown(market.spot, uint256(SIGNED_BILLION + market.basis), BILLION);
         }
+    }
+
+    function _markDated(WorkingSet memory set, Market memory market) private pure {
+        uint256 key = expiryKeyOf(uint8(market.underlying), uint40(market.expiry));
+        uint256 place;
+        while (set.expiryKeys[place] != key) ++place;
+        ExpiryQuote memory quote = set.expiries[place];
+        market.expiryTrusted = quote.trusted;
+        market.settled = quote.openShare == 0;
+        if (market.settled) market.mark = _payoff(market, quote.fixedPart);
+        else if (!market.option) market.mark = _forward(quote, market.spot);
+    }
+
+    /// @dev The part that is known and ⌊open share · index · (1 + premium)⌋, at least one wei: as the margin engine has it.
+    function _forward(ExpiryQuote memory quote, uint256 index) private pure returns (uint256) {
+        int256 factor = SIGNED_BILLION + quote.surface.premiumOf();
+        uint256 open = quote.openShare * index * positivePart(factor) / (WAD * BILLION);
+        uint256 forward = quote.fixedPart + open;
+        return forward == 0 ? 1 : forward;
+    }
+
+    /// @dev What a unit pays at a settlement price.
+    function _payoff(Market memory market, uint256 price) private pure returns (uint256) {
+        if (!market.option) return price;
+        int256 gain = int256(price) - int256(market.strike);
+        return positivePart(market.id.optionTypeOf() == OptionType.Call ? gain : -gain);
+    }
+
+    /// @dev Asks the margin engine for the marks of the set's options that wait for one.
+    function _markOptions(WorkingSet memory set) internal view {
+        InstrumentId[] memory ids = new InstrumentId[](set.marketCount);
+        uint256 count;
+        for (uint256 i; i < set.marketCount; ++i) {
+            if (_waitsForMark(set.markets[i])) ids[count++] = set.markets[i].id;
+        }
+        if (count == 0) return;
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(ids, count)
+        }
+        uint256[] memory prices = IMarginEngine(_marginEngine).optionPrices(ids, set.quotes, set.expiries);
+        for (uint256 i = set.marketCount; count != 0;) {
+            Market memory market = set.markets[--i];
+            if (!_waitsForMark(market)) continue;
+            market.mark = prices[--count];
+            market.marked = true;
+        }
+    }
+
+    function _waitsForMark(Market memory market) private pure returns (bool) {
+        return market.option && !market.settled && !market.marked;
     }
 
     /// @dev ⌊size · mark⌋ + quote − ⌈size · F⌉.
@@ -138,12 +198,26 @@ abstract contract Markets is ClearinghouseStorage {
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
             if (market.traded || market.openInterest != market.foundOpenInterest) _saveMarket(market);
+            if (market.clearedSize != 0) _saveClearing(set, market);
         }
+    }
+
+    /// @dev The clearing account's remainder, which rounding has left, goes to fees once everybody has settled.
+    function _saveClearing(WorkingSet memory set, Market memory market) private {
+        StoredMarket storage stored = _markets[market.index];
+        int256 size = stored.clearedSize + market.clearedSize;
+        int256 quote = stored.clearedQuote + market.clearedQuote;
+        if (size == 0 && market.openInterest == 0) {
+            set.totals.newFeesRay += quote * SIGNED_RAY;
+            emit IClearinghouseCore.InstrumentCleared(uint24(market.index), quote);
+            quote = 0;
+        }
+        (stored.clearedSize, stored.clearedQuote) = (SafeCast.toInt128(size), SafeCast.toInt128(quote));
     }
 
     function _saveMarket(Market memory market) internal {
         StoredMarket storage stored = _markets[market.index];
-        if (market.accruedAt != block.timestamp) {
+        if (!market.dated && market.accruedAt != block.timestamp) {
             if (market.isTrusted()) market.indexPrice = market.spot;
             market.accruedAt = block.timestamp;
             stored.funding = market.packFunding();
@@ -171,10 +245,11 @@ abstract contract Markets is ClearinghouseStorage {
         }
     }
 
-    /// @dev Reverts unless the fill's price is within the band around mark.
+    /// @dev Reverts unless the fill's price is within the band around mark: a part of mark, for options of the index.
     function _requireInsideBand(Market memory market, uint256 price) internal view {
         uint256 distance = magnitude(int256(price) - int256(market.mark));
-        if (distance * BILLION > market.mark * _underlyings[market.underlying].priceBand) {
+        uint256 scale = market.option ? market.spot : market.mark;
+        if (distance * BILLION > scale * _underlyings[market.underlying].priceBand) {
             revert IClearinghouseCore.OutsidePriceBand(uint24(market.index), price, market.mark);
         }
     }

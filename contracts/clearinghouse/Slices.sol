@@ -16,7 +16,7 @@ import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 abstract contract Slices is MarginCheck {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
-        _loadAccount(set, id, 0);
+        _loadAccount(set, id);
         OpenAccount memory account = set.accounts[0];
         _needCollateral(set, account.foundAssets);
         _refreshQuotes(set);
@@ -51,9 +51,9 @@ abstract contract Slices is MarginCheck {
         AccountId toId
     ) private returns (WorkingSet memory set, OpenAccount memory from, OpenAccount memory to) {
         set = _newSet();
-        _loadAccount(set, fromId, 0);
+        _loadAccount(set, fromId);
         from = set.accounts[0];
-        _loadAccount(set, toId, from.header.positionCount);
+        _loadAccount(set, toId);
         to = set.accounts[1];
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(toId);
         _needCollateral(set, from.foundAssets);
@@ -79,7 +79,7 @@ abstract contract Slices is MarginCheck {
     }
 
     function _payFromInsurance(WorkingSet memory set, OpenAccount memory to, uint256 amount) internal {
-        uint256 place = _loadAccount(set, accountIdOf(_insuranceFund, 0), 0);
+        uint256 place = _loadAccount(set, accountIdOf(_insuranceFund, 0));
         _pay(set.accounts[place], to, amount);
     }
 

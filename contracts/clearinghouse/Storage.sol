@@ -8,7 +8,7 @@ import {FundingWord, TermsWord} from "./Market.sol";
 import {CashWord, IndexWord, PairWord, PositionWord} from "./Words.sol";
 
 /// @title All state of the clearinghouse, and its one lock
-/// @dev Shared, slot for slot, by `Clearinghouse` and by `ClearinghouseAdmin`, to which it delegates setters and reports.
+/// @dev Shared, slot for slot, by the parts of the clearinghouse: `Clearinghouse` and those it delegates to.
 abstract contract ClearinghouseStorage {
     /// @dev `header` is drawn at `Header`. Collateral amounts lie two a word, by the header's place: 2k first, 2k + 1 second.
     struct StoredAccount {
@@ -45,13 +45,16 @@ abstract contract ClearinghouseStorage {
         uint32 outflowUpdatedAt;
     }
 
-    /// @dev Slot 3: 13 + 5 = 18.
+    /// @dev Slot 2: 13 + 5 = 18. Slot 3: 16 + 16.
+    /// @param clearedSize Of the clearing account, which takes the other side of every settlement, wad.
+    /// @param clearedQuote Its quote balance, wad.
     struct StoredMarket {
-        InstrumentId id;
-        FundingWord funding;
         TermsWord terms;
+        FundingWord funding;
         uint104 openInterestCap;
         uint40 reduceOnlyUntil;
+        int128 clearedSize;
+        int128 clearedQuote;
     }
 
     /// @dev Slot 0: 4 + 4 + 3 + 4 + 13 = 28. Slot 1: 13 + 16 = 29.
@@ -99,6 +102,7 @@ abstract contract ClearinghouseStorage {
     address internal _exchange;
     address internal _auctions;
     address internal _insuranceFund;
+    address internal _expiries;
 
     /// @dev Who holds the lock: this contract for its own acts, or a module. Ends with the transaction.
     address internal transient _lockHolder;

@@ -24,11 +24,12 @@ abstract contract Trading is MarginCheck {
     /// @dev Between maintenance and initial margin a trade may cost this part of its notional: a thousandth.
     uint256 private constant TOLERANCE_DIVISOR = 1000;
 
+    /// @param trade ABI-encoded accounts and fills.
     function _applyFills(
         WorkingSet memory set,
-        AccountId[] memory ids,
-        Fill[] memory fills
+        bytes memory trade
     ) internal returns (bool[] memory applied, uint256[2][] memory delegateLosses) {
+        (AccountId[] memory ids, Fill[] memory fills) = abi.decode(trade, (AccountId[], Fill[]));
         OpenAccount[] memory accounts = _openTraders(set, ids, fills);
         applied = new bool[](fills.length);
         delegateLosses = new uint256[2][](fills.length);
@@ -49,17 +50,20 @@ abstract contract Trading is MarginCheck {
     ) private returns (OpenAccount[] memory accounts) {
         accounts = placesForAccounts(ids.length);
         for (uint256 i; i < ids.length; ++i) {
-            uint256 place = _loadAccount(set, ids[i], 1);
+            uint256 place = _loadAccount(set, ids[i]);
             accounts[i] = set.accounts[place];
             _requireOwner(ids[i]);
             if (accounts[i].header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(ids[i]);
             _needCollateral(set, accounts[i].foundAssets);
         }
+        bool anyOption;
         for (uint256 i; i < fills.length; ++i) {
-            _loadMarket(set, fills[i].instrument);
+            uint256 place = _loadMarket(set, fills[i].instrument);
+            if (set.markets[place].option) anyOption = true;
         }
         _refreshQuotes(set);
         _realiseAll(set);
+        if (anyOption) _markOptions(set);
     }
 
     /// @return Whether it was applied: false where a reduce-only side had nothing to reduce.
@@ -78,7 +82,7 @@ abstract contract Trading is MarginCheck {
         if (_isReduceOnly(market) && !(takerReduces && makerReduces)) {
             revert IClearinghouseCore.ReduceOnlyInstrument(fill.instrument);
         }
-        // The maker's side is the exact negative: quote balances are conserved.
+        // The maker's side is the exact negative: quote balances and cash are conserved.
         int256 quote = mulWadDown(fill.size, market.funding - int256(uint256(fill.price)));
         uint256 notional = mulDivDown(magnitude(fill.size), fill.price, WAD);
         emit IClearinghouseCore.Filled(
@@ -86,7 +90,7 @@ abstract contract Trading is MarginCheck {
         );
         _trade(set, market, taker, fill.size, quote, fill.takerFee, notional);
         _trade(set, market, maker, -int256(fill.size), -quote, fill.makerFee, notional);
-        _sampleBasis(market, notional, fill.price);
+        if (!market.dated) _sampleBasis(market, notional, fill.price);
         market.traded = true;
         return true;
     }
@@ -101,6 +105,9 @@ abstract contract Trading is MarginCheck {
         bool offStep = magnitude(fill.size) % 10 ** market.sizeStepExponent != 0;
         bool closes = _sizeIn(taker, market.index) == -fill.size || _sizeIn(maker, market.index) == fill.size;
         if (fill.size == 0 || (offStep && !closes)) revert IClearinghouseCore.InvalidSize(fill.instrument, fill.size);
+        if (market.dated && block.timestamp >= market.expiry) {
+            revert IClearinghouseCore.InstrumentExpired(fill.instrument, market.expiry);
+        }
         if (market.state == OracleState.Halted) {
             revert IClearinghouseCore.OracleNotUsable(uint8(market.underlying));
         }
@@ -127,7 +134,9 @@ abstract contract Trading is MarginCheck {
         uint256 fee,
         uint256 notional
     ) private {
-        _changePosition(account, market, size, quote);
+        // An option's premium is paid at once.
+        if (market.option) account.cash += quote;
+        _changePosition(account, market, size, market.option ? int256(0) : quote);
         account.cash -= int256(fee);
         set.totals.newFeesRay += int256(fee) * SIGNED_RAY;
         account.tolerance += fee + notional / TOLERANCE_DIVISOR;
@@ -138,7 +147,9 @@ abstract contract Trading is MarginCheck {
     /// @dev Loss, rounded up, of a side that a delegate signed for: a buyer's against the lower of mark and index, a
     ///      seller's against the higher, so that a mark which wash trades have pushed hides no loss.
     function _delegateLosses(Fill memory fill, Market memory market) private pure returns (uint256[2] memory losses) {
-        (int256 takerFair, int256 makerFair) = (int256(market.mark), int256(market.spot));
+        (int256 takerFair, int256 makerFair) = (int256(market.mark), int256(market.mark));
+        // Dated instruments are marked by signed surfaces, not by trades.
+        if (!market.dated) makerFair = int256(market.spot);
         if ((fill.size > 0) == (takerFair > makerFair)) (takerFair, makerFair) = (makerFair, takerFair);
         losses[0] = _lossUp(fill.takerDelegate, fill.size, fill.price, takerFair);
         losses[1] = _lossUp(fill.makerDelegate, -int256(fill.size), fill.price, makerFair);

@@ -5,7 +5,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IClearinghouseUpkeep} from "../interfaces/IClearinghouseUpkeep.sol";
-import {BILLION, SIGNED_RAY, mulDivDown} from "../math/FixedPoint.sol";
+import {BILLION, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Accounts} from "./Accounts.sol";
 import {Lock} from "./Lock.sol";
@@ -13,6 +13,17 @@ import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts in which no margin is checked
 abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
+    /// @inheritdoc IClearinghouseUpkeep
+    function repay(AccountId account, uint256 amount) external locked returns (uint256 paid) {
+        WorkingSet memory set = _newSet();
+        OpenAccount memory opened = _openLight(set, account);
+        uint256 debt = opened.cash < 0 ? mulDivUp(magnitude(opened.cash), 1, _scaleOf(0)) : 0;
+        paid = amount < debt ? amount : debt;
+        _payIn(opened, 0, msg.sender, paid);
+        _save(opened, set);
+        _saveTotals(set.totals);
+    }
+
     /// @inheritdoc IClearinghouseUpkeep
     function requestExit(AccountId account, uint8 asset) external locked {
         if (msg.sender != account.ownerOf()) revert IClearinghouseCore.NotAuthorised(account, msg.sender);
@@ -33,9 +44,21 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     function accrueFunding(uint24 instrument) external locked {
         WorkingSet memory set = _newSet();
         _loadMarket(set, instrument);
+        if (set.markets[0].dated) return;
         set.markets[0].traded = true;
         _refreshQuotes(set);
         _saveMarkets(set);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
+    function settle(AccountId[] calldata accounts) external locked {
+        WorkingSet memory set = _newSet();
+        for (uint256 i; i < accounts.length; ++i) {
+            _loadAccount(set, accounts[i]);
+        }
+        _refreshQuotes(set);
+        _realiseAll(set);
+        _saveAll(set);
     }
 
     /// @inheritdoc IClearinghouseUpkeep
@@ -56,7 +79,7 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
         WorkingSet memory set = _newSet();
         OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));
-        _payIn(opened, from, amount);
+        _payIn(opened, 0, from, amount);
         _save(opened, set);
         _saveTotals(set.totals);
     }

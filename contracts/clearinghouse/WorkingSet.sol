@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {Quote} from "../types/Quote.sol";
 import {Market} from "./Market.sol";
 import {Header, PositionWord} from "./Words.sol";
@@ -81,6 +82,8 @@ struct OpenAccount {
 /// @param markets Instruments met so far, `marketCount` of them; longer than that.
 /// @param metMarkets Bitmap of their registry indices, modulo 256.
 /// @param quotes By ascending underlying.
+/// @param expiryKeys Expiries met so far, ascending.
+/// @param expiries Their quotes, once read; fewer while keys were added since.
 /// @param settlementTokenUsd Wad.
 /// @param quoted Bitmap of the underlyings in `quotes`.
 /// @param needed Bitmap of the underlyings met so far.
@@ -92,12 +95,14 @@ struct WorkingSet {
     uint256 marketCount;
     uint256 metMarkets;
     Quote[] quotes;
+    uint256[] expiryKeys;
+    ExpiryQuote[] expiries;
     uint256 settlementTokenUsd;
     uint256 quoted;
     uint256 needed;
 }
 
-using {addAccount, addMarket} for WorkingSet global;
+using {addAccount, addExpiry, addMarket} for WorkingSet global;
 
 /// @dev Empty places for accounts: one word each, not to be read before they are set.
 function placesForAccounts(uint256 count) pure returns (OpenAccount[] memory places) {
@@ -139,4 +144,19 @@ function addMarket(WorkingSet memory set, Market memory market) pure {
         }
     }
     set.markets[count] = market;
+}
+
+/// @dev Keeps keys ascending and distinct.
+function addExpiry(WorkingSet memory set, uint256 key) pure {
+    uint256[] memory keys = set.expiryKeys;
+    uint256 count = keys.length;
+    uint256 place = count;
+    while (place != 0 && keys[place - 1] >= key) --place;
+    if (place != count && keys[place] == key) return;
+    uint256[] memory longer = new uint256[](count + 1);
+    for (uint256 i; i < count; ++i) {
+        longer[i < place ? i : i + 1] = keys[i];
+    }
+    longer[place] = key;
+    set.expiryKeys = longer;
 }

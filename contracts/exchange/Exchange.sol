@@ -104,8 +104,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function settle(SignedOrder[] memory orders, Match[] memory matches) external {
         clearinghouse.lock();
         Settlement memory settlement = _prepare(orders, matches);
-        (bool[] memory applied, uint256[2][] memory delegateLosses) =
-            clearinghouse.settleFills(settlement.accounts, settlement.fills);
+        (bool[] memory applied, uint256[2][] memory delegateLosses) = clearinghouse.settleFills(_tradeOf(settlement));
         _record(settlement, applied, delegateLosses);
         clearinghouse.unlock();
     }
@@ -114,11 +113,15 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function prepare(bytes calldata data)
         external
         onlyClearinghouse
-        returns (AccountId[] memory accounts, Fill[] memory fills, bytes memory context)
+        returns (bytes memory trade, bytes memory context)
     {
         (SignedOrder[] memory orders, Match[] memory matches) = abi.decode(data, (SignedOrder[], Match[]));
         Settlement memory settlement = _prepare(orders, matches);
-        return (settlement.accounts, settlement.fills, abi.encode(settlement));
+        return (_tradeOf(settlement), abi.encode(settlement));
+    }
+
+    function _tradeOf(Settlement memory settlement) private pure returns (bytes memory) {
+        return abi.encode(settlement.accounts, settlement.fills);
     }
 
     /// @inheritdoc IExchange

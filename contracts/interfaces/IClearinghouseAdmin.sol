@@ -55,6 +55,7 @@ interface IClearinghouseAdmin {
     event ModulesConnected(address exchange, address auctions, address insuranceFund);
     event MarginEngineSet(address marginEngine);
     event OracleHubSet(address oracleHub);
+    event ExpiriesSet(address expiries);
     event TreasurySet(address treasury, uint32 insuranceShare);
     event InterestCurveSet(InterestCurve curve);
     event UnderlyingLimitsSet(uint8 indexed underlying, UnderlyingLimits limits);
@@ -66,6 +67,7 @@ interface IClearinghouseAdmin {
     error ZeroAddress(bytes32 name);
     error AlreadyListed(address token);
     error InstrumentAlreadyListed(uint24 index);
+    error ExpiryNotLive(uint8 underlying, uint40 expiry);
     error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);
 
     /// @notice Once: the three modules the clearinghouse trusts.
@@ -76,6 +78,9 @@ interface IClearinghouseAdmin {
 
     /// @notice Replaces the oracle hub.
     function setOracleHub(address oracleHub) external;
+
+    /// @notice Sets or replaces who knows the expiries; dated instruments can be listed once there is one.
+    function setExpiries(address expiries) external;
 
     /// @param treasury Its sub-account 0 receives what the insurance fund does not.
     /// @param insuranceShare Of distributed fees, 1e9 is one.
@@ -104,6 +109,25 @@ interface IClearinghouseAdmin {
     /// @param sizeStepExponent The size step is 10 to this power, wei of a unit.
     function listPerp(uint8 underlying, uint8 sizeStepExponent, uint104 openInterestCap) external returns (uint24 index);
 
+    /// @notice Lists the dated future of an expiry that is listed and live, of an underlying that has limits.
+    function listFuture(
+        uint8 underlying,
+        uint40 expiry,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    ) external returns (uint24 index);
+
+    /// @notice Lists a call and a put a strike, likewise.
+    /// @param strikes Value unit a unit, wad, multiples of 1e9 wei.
+    /// @param openInterestCap Of each.
+    function listOptions(
+        uint8 underlying,
+        uint40 expiry,
+        uint128[] calldata strikes,
+        uint8 sizeStepExponent,
+        uint104 openInterestCap
+    ) external;
+
     function setOpenInterestCap(uint24 instrument, uint104 cap) external;
 
     function setUnderlyingLimits(uint8 underlying, UnderlyingLimits calldata limits) external;
@@ -120,6 +144,8 @@ interface IClearinghouseAdmin {
     function marginEngine() external view returns (address);
 
     function oracleHub() external view returns (address);
+
+    function expiries() external view returns (address);
 
     function treasury() external view returns (address account, uint32 insuranceShare);
 

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
-import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
@@ -43,7 +42,8 @@ interface IClearinghouseCore {
     event Moved(AccountId indexed from, AccountId indexed to, uint8 indexed asset, uint256 amount);
     /// @dev `value` moved from the position's quote balance into cash.
     event Realised(AccountId indexed account, uint24 indexed instrument, int256 value);
-    /// @dev `size` and `quote` are the changes of the taker's position; the maker's are their negatives.
+    /// @dev `size` and `quote` are the changes of the taker's position, of an option `quote` that of his cash: the premium;
+    ///      the maker's are their negatives.
     event Filled(
         AccountId indexed taker,
         AccountId indexed maker,
@@ -56,6 +56,13 @@ interface IClearinghouseCore {
     );
     /// @dev A position reached size 0 and its remaining quote balance went to cash.
     event PositionClosed(AccountId indexed account, uint24 indexed instrument, int256 quoteToCash);
+    /// @dev A position of an expired instrument was settled at `price` a unit: `value` moved into cash, the clearing account
+    ///      took over its size and what its quote balance lacked.
+    event PositionSettled(
+        AccountId indexed account, uint24 indexed instrument, int256 size, uint256 price, int256 value
+    );
+    /// @dev Every position of an expired instrument is settled; what rounding left in its clearing account went to fees.
+    event InstrumentCleared(uint24 indexed instrument, int256 remainder);
     event InterestAccrued(uint256 supplyIndex, uint256 borrowIndex, uint256 totalCash, uint256 totalDebt);
     /// @dev An account's cash was brought from its last index to now.
     event CashAccrued(AccountId indexed account, int256 interest);
@@ -106,6 +113,7 @@ interface IClearinghouseCore {
     error AccountInLiquidation(AccountId account);
     error NotFlat(AccountId account);
     error OracleNotUsable(uint8 underlying);
+    error InstrumentExpired(uint24 instrument, uint256 expiry);
     error ReduceOnlyInstrument(uint24 instrument);
     error OpenInterestCapExceeded(uint24 instrument, uint256 openInterest, uint256 cap);
     /// @dev `value` is `openInterest` at index, wad.
@@ -122,17 +130,13 @@ interface IClearinghouseCore {
     /// @dev Only the owner or a delegate. Needs no oracle and no margin check.
     function deposit(AccountId account, uint8 asset, uint256 amount) external;
 
-    /// @notice Anyone may pay an account's debt: pulls at most `amount`, never more than the debt rounded up.
-    /// @return paid In the settlement token's decimals.
-    function repay(AccountId account, uint256 amount) external returns (uint256 paid);
-
     /// @notice Sends `amount` of `asset` to `to`. Only the owner. A flat account needs no oracle and no margin check.
     function withdraw(AccountId account, uint8 asset, uint256 amount, address to) external;
 
     /// @notice Moves `amount` of `asset` between two accounts of the caller.
     function move(AccountId from, AccountId to, uint8 asset, uint256 amount) external;
 
-    /// @notice Moves the value of every position into cash. Anyone may call.
+    /// @notice Moves the value of every position into cash, options left out, and settles what has expired. Anyone may call.
     function realise(AccountId account) external;
 
     /// @notice Runs acts in order and checks margin once an account at the end.
@@ -146,23 +150,19 @@ interface IClearinghouseCore {
     function unlock() external;
 
     /// @notice Exchange only. Applies fills in order and checks margin once an account.
-    /// @param accounts Distinct accounts the fills point into.
+    /// @param trade `abi.encode(AccountId[] accounts, Fill[] fills)`: distinct accounts, and the fills that point into them.
     /// @return applied False for a fill that was skipped because for a reduce-only side it would not have moved the
     ///         position towards 0, or past it.
     /// @return delegateLosses For each fill, taker's then maker's loss where a delegate signed, wad: of a buyer against
     ///         the lower of mark and index, of a seller against the higher.
-    function settleFills(
-        AccountId[] calldata accounts,
-        Fill[] calldata fills
-    ) external returns (bool[] memory applied, uint256[2][] memory delegateLosses);
+    function settleFills(bytes memory trade)
+        external
+        returns (bool[] memory applied, uint256[2][] memory delegateLosses);
 
     // Views -----------------------------------------------------------------------------------------------------
 
     /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
     function marginOf(AccountId account) external view returns (Margin memory);
-
-    /// @notice Counts the owner's changes of positions and collateral; deposits and bids on the account do not count.
-    function positionNonceOf(AccountId account) external view returns (uint64);
 
     /// @return Its registry index, or 0 where it is not listed.
     function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);

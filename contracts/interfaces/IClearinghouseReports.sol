@@ -29,6 +29,8 @@ struct InstrumentView {
     uint256 openInterestCap; // wad
     uint256 sizeStep; // wad
     bool reduceOnly;
+    int256 clearedSize; // of the clearing account of an expired instrument, wad
+    int256 clearedQuote; // its quote balance, wad
 }
 
 struct PositionView {
@@ -55,7 +57,7 @@ struct AccountView {
 }
 
 /// @notice The vault's own books, accrued to now; all wad of the value unit unless said. Between integers, always:
-///         supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances · 1e27
+///         supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances (cleared ones too) · 1e27
 ///         = (tokens in wad + uncoveredLoss) · 1e27.
 struct VaultView {
     uint256 supplyIndex; // 1e27 is one
@@ -73,13 +75,16 @@ struct VaultView {
 
 /// @title What the clearinghouse reports of itself
 interface IClearinghouseReports {
-    /// @notice What the margin engine is asked about, as the next act would see it: perpetuals whose price is trusted are
-    ///         realised, so that their value is in `cash`.
+    /// @notice What the margin engine is asked about, as the next act would see it: perpetuals and futures whose price is
+    ///         trusted are realised, so that their value is in `cash`; what has expired is settled.
     function portfolioOf(AccountId account) external view returns (Portfolio memory);
 
     function cashOf(AccountId account) external view returns (int256);
 
     function accountOf(AccountId account) external view returns (AccountView memory);
+
+    /// @notice Counts the owner's changes of positions and collateral; deposits and bids on the account do not count.
+    function positionNonceOf(AccountId account) external view returns (uint64);
 
     function assetOf(uint8 asset) external view returns (AssetView memory);
 

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
-import {Fill} from "../types/Fill.sol";
 import {DeadReason, Match, Order, SignedOrder} from "../types/Order.sol";
 
 /// @notice What a delegate may still do.
@@ -61,12 +60,10 @@ interface IExchange {
     /// @notice Clearinghouse only, first half of a batch's `Trade`: verifies the orders and turns the matches into fills.
     ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`. Nothing is written.
     /// @param data `abi.encode(SignedOrder[] orders, Match[] matches)`.
-    /// @return accounts Distinct accounts the fills point into; a dead order adds none.
-    /// @return fills The matches whose orders are alive, in order.
+    /// @return trade What `IClearinghouse.settleFills` takes: distinct accounts, to which a dead order adds none, and the
+    ///         matches whose orders are alive, in order.
     /// @return context Whatever `record` needs to know of them.
-    function prepare(bytes calldata data)
-        external
-        returns (AccountId[] memory accounts, Fill[] memory fills, bytes memory context);
+    function prepare(bytes calldata data) external returns (bytes memory trade, bytes memory context);
 
     /// @notice Clearinghouse only, second half: books what became of the fills of `prepare`. As after `settleFills`.
     /// @param context As `prepare` returned it, under the same lock.

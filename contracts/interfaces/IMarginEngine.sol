@@ -74,6 +74,14 @@ interface IMarginEngine {
         uint256 settlementTokenUsd
     ) external view returns (Margin memory);
 
+    /// @notice Prices of futures and options, value unit a unit, wad, rounded down: the marks that `assess` values them at.
+    ///         Once settled, what a unit pays.
+    function optionPrices(
+        InstrumentId[] calldata options,
+        Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries
+    ) external view returns (uint256[] memory prices);
+
     /// @notice The same computation, and what made it.
     function explain(
         Portfolio calldata portfolio,

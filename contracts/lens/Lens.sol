@@ -4,13 +4,17 @@ pragma solidity ^0.8.30;
 import {IClearinghouse, AssetView, VaultView} from "../interfaces/IClearinghouse.sol";
 import {IClearinghouseAdmin} from "../interfaces/IClearinghouseAdmin.sol";
 import {AccountHealth, AccountReport, AccountReportResult, ILens, MarketView} from "../interfaces/ILens.sol";
+import {IExpiries} from "../interfaces/IExpiries.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {expiryKeyOf} from "../types/ExpiryKey.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
+import {LibSort} from "solady/utils/LibSort.sol";
 
 /// @title Many reads in one call
 contract Lens is ILens {
@@ -52,7 +56,8 @@ contract Lens is ILens {
         report.portfolio = clearinghouse.portfolioOf(account);
         (Quote[] memory quotes, uint256 settlementTokenUsd) = _hub().quotesOf(_underlyingsOf(report.portfolio));
         IMarginEngine engine = IMarginEngine(_admin().marginEngine());
-        report.explanation = engine.explain(report.portfolio, quotes, new ExpiryQuote[](0), settlementTokenUsd);
+        ExpiryQuote[] memory expiries = _expiriesOf(report.portfolio);
+        report.explanation = engine.explain(report.portfolio, quotes, expiries, settlementTokenUsd);
         report.healthFactor = report.explanation.margin.healthFactorDown();
         report.liquidatable = report.explanation.margin.isLiquidatable();
     }
@@ -101,6 +106,25 @@ contract Lens is ILens {
         for (uint256 i; i < portfolio.positions.length; ++i) {
             underlyings |= 1 << portfolio.positions[i].instrument.underlyingOf();
         }
+    }
+
+    /// @dev Of every dated position, ascending and distinct.
+    function _expiriesOf(Portfolio memory portfolio) private view returns (ExpiryQuote[] memory quotes) {
+        uint256 count = portfolio.positions.length;
+        uint256[] memory keys = new uint256[](count);
+        uint256 dated;
+        for (uint256 i; i < count; ++i) {
+            InstrumentId id = portfolio.positions[i].instrument;
+            if (id.expiryOf() != 0) keys[dated++] = expiryKeyOf(id.underlyingOf(), id.expiryOf());
+        }
+        if (dated == 0) return quotes;
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(keys, dated)
+        }
+        LibSort.sort(keys);
+        LibSort.uniquifySorted(keys);
+        return IExpiries(_admin().expiries()).quotesOf(keys);
     }
 
     function _cut(bytes memory failure) private pure returns (bytes memory) {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {Explanation, IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
@@ -97,6 +98,15 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         explanation.charges = requirement.charges;
         _describe(explanation, tail);
         _distribute(explanation, contributions, portfolio.collaterals.length);
+    }
+
+    /// @inheritdoc IMarginEngine
+    function optionPrices(
+        InstrumentId[] calldata options,
+        Quote[] calldata,
+        ExpiryQuote[] calldata
+    ) external pure returns (uint256[] memory) {
+        revert UnsupportedInstrument(options[0]);
     }
 
     // Parameters ------------------------------------------------------------------------------------------------

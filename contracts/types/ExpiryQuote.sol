@@ -42,7 +42,7 @@ struct Surface {
     uint256 publishedAt;
 }
 
-using {unpackSurface} for SurfaceWord global;
+using {premiumOf, unpackSurface} for SurfaceWord global;
 
 function unpackSurface(SurfaceWord word) pure returns (Surface memory surface) {
     uint256 raw = SurfaceWord.unwrap(word);
@@ -53,6 +53,10 @@ function unpackSurface(SurfaceWord word) pure returns (Surface memory surface) {
     surface.m = int40(uint40(raw >> 72));
     surface.s = uint40(raw >> 32);
     surface.publishedAt = uint32(raw);
+}
+
+function premiumOf(SurfaceWord word) pure returns (int256) {
+    return int32(uint32(SurfaceWord.unwrap(word) >> 224));
 }
 
 /// @dev Every field fits its bits: the caller has checked.

@@ -36,6 +36,27 @@ class Fill:
     makerDelegate: str = NOBODY
 
 
+FILL = "(uint16,uint16,uint24,bool,bool,int128,uint128,uint128,uint128,address,address)"
+FIELDS = [
+    "taker",
+    "maker",
+    "instrument",
+    "takerReduceOnly",
+    "makerReduceOnly",
+    "size",
+    "price",
+    "takerFee",
+    "makerFee",
+    "takerDelegate",
+    "makerDelegate",
+]
+
+
+def trade_of(accounts: list[int], fills: Iterable[Fill]) -> bytes:
+    """What `settleFills` takes."""
+    return encode(["uint256[]", f"{FILL}[]"], [accounts, [[getattr(fill, name) for name in FIELDS] for fill in fills]])
+
+
 @dataclass(frozen=True)
 class Slice:
     """The clearinghouse's `Slice`."""
@@ -76,7 +97,7 @@ class Module:
 
     def settle(self, accounts: list[int], *fills: Fill) -> Any:
         """`settleFills`, as the exchange."""
-        return self.run(("settleFills", accounts, [asdict(fill) for fill in fills]))[0]
+        return self.run(("settleFills", trade_of(accounts, fills)))[0]
 
 
 def drive(system: System, module: Contract) -> Module:
@@ -88,12 +109,14 @@ def drive(system: System, module: Contract) -> Module:
 def imbalance(system: System, accounts: Iterable[int]) -> int:
     """By how many ray-wei the books are off, over all `accounts`; 0 always (I3a)."""
     clearinghouse = system.clearinghouse
-    return imbalance_of(clearinghouse.call("vaultState"), clearinghouse.call_each("accountOf", accounts))
+    instruments = clearinghouse.call_each("instrumentOf", range(1, clearinghouse.call("instrumentCount") + 1))
+    return imbalance_of(clearinghouse.call("vaultState"), clearinghouse.call_each("accountOf", accounts), instruments)
 
 
-def imbalance_of(vault: Any, views: Iterable[Any]) -> int:
-    """The same, of what was read already: the vault's state and every account's view."""
+def imbalance_of(vault: Any, views: Iterable[Any], instruments: Iterable[Any] = ()) -> int:
+    """The same, of what was read already: the vault's state, every account's view, and instruments that expire."""
     quotes = sum(position.quote for view in views for position in view.positions)
+    quotes += sum(instrument.clearedQuote for instrument in instruments)
     claims = vault.supplyShares * vault.supplyIndex - vault.debtShares * vault.borrowIndex + vault.feesRay
     backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss
     return claims + quotes * RAY - backing * RAY

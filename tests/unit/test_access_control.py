@@ -25,6 +25,7 @@ UNRESTRICTED: Mapping[str, Mapping[str, str]] = {
         "repay": "anyone, with his own tokens",
         "realise": "anyone",
         "accrueFunding": "anyone",
+        "settle": "anyone",
         "distributeFees": "anyone; to insurance and treasury alone",
         "lock": "modules",
         "unlock": "modules",

@@ -9,7 +9,7 @@ from tests.support.system import WAD, Market, System, trader, wad
 DEBTOR, BIDDER, MAKER, STRANGER = trader("debtor"), trader("bidder"), trader("maker"), trader("stranger")
 EVERYONE = [who.account for who in (DEBTOR, BIDDER, MAKER)]
 MODULE_ENTRIES = {
-    "settleFills": ([], []),
+    "settleFills": (b"",),
     "touch": (1,),
     "sellSlice": (1, 2, b""),
     "startLiquidation": (1, 2, 3),

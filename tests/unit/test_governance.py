@@ -46,6 +46,11 @@ def day_after_tomorrow(system: System) -> int:
     return (system.evm.timestamp // DAY + 1) * DAY + TIME_OF_DAY
 
 
+def only_expiry(system: System) -> int:
+    """The one that `prepare` has listed."""
+    return int(system.expiries.call("expiriesOf", 2)[0])
+
+
 def grown_book(system: System) -> bytes:
     return replace(system.book, fixed_charge=30 * BILLION).encode()
 
@@ -60,6 +65,9 @@ ACTS: dict[tuple[str, str], Arguments] = {
     ("Clearinghouse", "setTreasury"): lambda system: (system.holder("guardian"), 0),
     ("Clearinghouse", "listAsset"): lambda system: (system.evm.deploy("MockToken", "NEW", 18), 1),
     ("Clearinghouse", "listPerp"): lambda system: (4, 15, wad(1)),
+    ("Clearinghouse", "listFuture"): lambda system: (2, only_expiry(system), 15, wad(1)),
+    ("Clearinghouse", "listOptions"): lambda system: (2, only_expiry(system), [wad(2_500)], 15, wad(1)),
+    ("Clearinghouse", "setExpiries"): lambda system: (system.expiries,),
     ("Clearinghouse", "setInterestCurve"): lambda system: (CURVE,),
     ("Clearinghouse", "setDepositCap"): lambda system: (1, 0, 0),
     ("Clearinghouse", "setOutflowLimit"): lambda system: (1, 0, DAY),
@@ -91,6 +99,9 @@ def prepare(system: System, market: Market, contract: str, function: str) -> Non
     """The state in which an act is possible."""
     if function == "listPerp":
         market.act_as("risk", system.clearinghouse, "setUnderlyingLimits", 4, LIMITS)
+    if function in ("listFuture", "listOptions"):
+        expiry = day_after_tomorrow(system) + 30 * DAY
+        market.act_as("governance", system.expiries, "listExpiry", 2, expiry, SMILE.pack())
     if function == "serveFromFallback":
         limits = system.network.underlyings["ETH"].limits
         system.evm.advance(limits.halt_age + limits.fallback_delay + 1)

@@ -145,9 +145,10 @@ class Blueprint:
             feed, underlying = self.feed(symbol, rank), network.underlyings[symbol].id
             self._create(f"{rank} source {symbol}", "ChainlinkSource", feed, underlying)
         token = self.token(network.settlement_symbol)
-        self._create("Expiries", "Expiries", authority, hub, quorum_feed, token)
+        expiries = self._create("Expiries", "Expiries", authority, hub, quorum_feed, token)
         admin = self._create("ClearinghouseAdmin", "ClearinghouseAdmin")
-        liquidation = self._create("ClearinghouseLiquidation", "ClearinghouseLiquidation", admin)
+        reports = self._create("ClearinghouseReports", "ClearinghouseReports", admin)
+        liquidation = self._create("ClearinghouseLiquidation", "ClearinghouseLiquidation", reports)
         house = self._create("Clearinghouse", "Clearinghouse", liquidation, authority, token, engine, hub)
         exchange = self._create("Exchange", "Exchange", authority, house)
         fund = self._create("InsuranceFund", "InsuranceFund", authority, house, token)
@@ -164,6 +165,7 @@ class Blueprint:
             modules,
             lambda: {name: house.call(name) for name in modules},
         )
+        self._set("expiries", house, "setExpiries", [expiries], expiries, lambda: house.call("expiries"))
 
     # Parameters ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {
+    AccountView,
+    AssetView,
+    CollateralView,
+    IClearinghouseReports,
+    InstrumentView,
+    PositionView,
+    VaultView
+} from "../interfaces/IClearinghouseReports.sol";
+import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
+import {AccountId} from "../types/AccountId.sol";
+import {Portfolio} from "../types/Portfolio.sol";
+import {Continued} from "./Continued.sol";
+import {Market} from "./Market.sol";
+import {MarginCheck} from "./MarginCheck.sol";
+import {PositionWord, positionNonceIn, unpackPair} from "./Words.sol";
+import {OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
+
+/// @title The clearinghouse's reports
+/// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it has nothing to tell.
+contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
+    /// @param admin The last part.
+    constructor(address admin) Continued(admin) {}
+
+    /// @inheritdoc IClearinghouseReports
+    function portfolioOf(AccountId account) external view returns (Portfolio memory) {
+        return _portfolio(_view(account).accounts[0]);
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function cashOf(AccountId account) external view returns (int256) {
+        return _openLight(_newSet(), account).cash;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function accountOf(AccountId account) external view returns (AccountView memory report) {
+        WorkingSet memory set = _newSet();
+        _loadAccount(set, account);
+        OpenAccount memory opened = set.accounts[0];
+        _readQuotes(set);
+        _markOptions(set);
+        report.cash = opened.cash;
+        report.positionNonce = uint64(opened.header.positionNonce);
+        report.boundUnderlying = uint8(opened.header.boundUnderlying);
+        report.inLiquidation = opened.header.inLiquidation;
+        report.collaterals = _collateralViews(opened);
+        report.positions = new PositionView[](opened.header.positionCount);
+        for (uint256 k; k < report.positions.length; ++k) {
+            PositionWord position = opened.positions[k];
+            Market memory market = opened.markets[k];
+            report.positions[k] = PositionView({
+                index: uint24(market.index),
+                instrument: market.id,
+                size: position.sizeIn(),
+                quote: position.quoteIn(),
+                value: _valueOf(position, market)
+            });
+        }
+    }
+
+    function _collateralViews(OpenAccount memory opened) private pure returns (CollateralView[] memory views) {
+        uint256 count;
+        views = new CollateralView[](MAX_COLLATERALS);
+        for (uint256 k; k < MAX_COLLATERALS; ++k) {
+            uint256 asset = _assetAt(opened.header.assets, k);
+            if (asset != 0) views[count++] = CollateralView(uint8(asset), opened.amounts[k]);
+        }
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(views, count)
+        }
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function assetOf(uint8 asset) external view returns (AssetView memory) {
+        StoredAsset storage stored = _asset(asset);
+        return AssetView(stored.token, stored.decimals, stored.underlying, stored.total, _capOf(stored));
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function assetCount() external view returns (uint256) {
+        return _assetCount;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function instrumentOf(uint24 instrument) external view returns (InstrumentView memory) {
+        WorkingSet memory set = _newSet();
+        _loadMarket(set, instrument);
+        Market memory market = set.markets[0];
+        StoredMarket storage stored = _markets[instrument];
+        return InstrumentView({
+            id: market.id,
+            index: instrument,
+            cumulativeFunding: market.funding,
+            basis: market.basis,
+            openInterest: market.openInterest,
+            openInterestCap: stored.openInterestCap,
+            sizeStep: 10 ** market.sizeStepExponent,
+            reduceOnly: stored.reduceOnlyUntil > block.timestamp,
+            clearedSize: stored.clearedSize,
+            clearedQuote: stored.clearedQuote
+        });
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function instrumentCount() external view returns (uint256) {
+        return _marketCount;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function markOf(uint24 instrument) external view returns (uint256) {
+        WorkingSet memory set = _newSet();
+        _loadMarket(set, instrument);
+        _readQuotes(set);
+        _markOptions(set);
+        return set.markets[0].mark;
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function vaultState() external view returns (VaultView memory) {
+        Totals memory totals;
+        _accrueTotals(totals);
+        int256 feesRay = _totals.feesRay + totals.newFeesRay;
+        (uint256 tokens, uint256 uncoveredLoss) = unpackPair(_totals.assets);
+        return VaultView({
+            supplyIndex: totals.supplyIndex,
+            borrowIndex: totals.borrowIndex,
+            totalCash: _totalCash(totals),
+            totalDebt: _totalDebt(totals),
+            fees: divDown(feesRay, SIGNED_RAY),
+            uncoveredLoss: uncoveredLoss,
+            accruedAt: uint40(totals.accruedAt),
+            supplyShares: totals.supplyShares,
+            debtShares: totals.debtShares,
+            feesRay: feesRay,
+            tokens: tokens
+        });
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function positionNonceOf(AccountId account) external view returns (uint64) {
+        return positionNonceIn(_accounts[account].header);
+    }
+}
