@@ -233,7 +233,7 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
 
         (Quote[] memory quotes,) = oracleHub.quotesOf(1 << underlyingOfKey(key));
         uint256 index = quotes[0].index;
-        if (price == 0 || OracleMath.differs(price, index, bounds.settlementBps)) {
+        if (OracleMath.differs(price, index, bounds.settlementBps)) {
             revert SettlementPriceOutOfBounds(key, price, index, bounds.settlementBps);
         }
         _settle(key, window, price);

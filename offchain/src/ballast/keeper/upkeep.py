@@ -69,7 +69,11 @@ class UpkeepPolicy:
 
 @dataclass(frozen=True)
 class Chore:
-    """One transaction of upkeep. `subject`: an underlying to poke, the bitmap of those to refresh, or an expiry's key."""
+    """One transaction of upkeep.
+
+    Attributes:
+        subject: An underlying to poke, the bitmap of those to refresh, or an expiry's key.
+    """
 
     kind: ChoreKind
     subject: int
