@@ -25,7 +25,12 @@ def keeper_on(stage, database, watch_only=False, **policy):
 
 
 def step(keeper):
-    return keeper.step(keeper.system.connection.head())
+    """One step, and what it sent is mined."""
+    snapshot = keeper.step(keeper.system.connection.head())
+    web3 = keeper.system.connection.web3
+    for transaction in keeper.store.pending_transactions(keeper.lane.address if keeper.lane else ""):
+        web3.eth.wait_for_transaction_receipt(transaction.hashes[-1])
+    return snapshot
 
 
 def auction_of(stage):

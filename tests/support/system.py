@@ -295,12 +295,20 @@ class Market:
 
 def publish_by_quorum(feed: Contract, prices: Mapping[int, Decimal | int | str]) -> None:
     """The local network's quorum signers publish prices, by underlying id, as of now."""
-    reports = tuple(SignedReport(underlying, wad(price)) for underlying, price in prices.items())
+    _submit(feed, feed, *(SignedReport(underlying, wad(price)) for underlying, price in prices.items()))
+
+
+def publish_reports(system: System, target: Contract, *reports: SignedReport) -> None:
+    """The same signers publish anything, as of now, to the contract that takes it."""
+    _submit(system.quorum_feed, target, *reports)
+
+
+def _submit(feed: Contract, target: Contract, *reports: SignedReport) -> None:
     batch = ReportBatch(feed.call("epoch"), feed.evm.timestamp, reports)
     domain = QuorumDomain(feed.evm.chain_id, feed.address)
     signatures = [domain.sign(batch, development_key(number)) for number in QUORUM_ACCOUNTS]
     complete = domain.aggregate(batch, signatures, feed.call("signers"), feed.call("threshold"))
-    feed.transact("submit", *submit_arguments(batch, complete))
+    target.transact("submit", *submit_arguments(batch, complete))
 
 
 def local_network() -> Network:

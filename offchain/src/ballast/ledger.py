@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from ballast.chain.ids import account_id
+from ballast.chain.ids import KIND_OPTION, account_id, kind_of
 from ballast.chain.logs import Event
 from ballast.errors import BallastError
 
@@ -73,6 +73,8 @@ class Ledger:
         self.net_deposits: dict[int, int] = defaultdict(int)
         self.moved_to_cash: dict[int, int] = defaultdict(int)
         self.cumulative_funding: dict[int, int] = defaultdict(int)
+        self.cleared: dict[int, Position] = defaultdict(Position)
+        """The clearing accounts, which take the other side of every settlement, by instrument."""
         self._rewritten: set[int] = set()
         self._handlers: dict[str, Callable[[dict[str, Any]], Iterable[int]]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
@@ -171,10 +173,13 @@ class Ledger:
         return (a["account"],)
 
     def _on_Filled(self, a: dict[str, Any]) -> Iterable[int]:
-        self._change_position(a["taker"], a["instrument"], a["size"], a["quote"])
-        self._change_position(a["maker"], a["instrument"], -a["size"], -a["quote"])
-        self._change_cash(a["taker"], -a["takerFee"])
-        self._change_cash(a["maker"], -a["makerFee"])
+        # An option's premium is paid at once.
+        premium = a["quote"] if kind_of(self.instruments[a["instrument"]]) == KIND_OPTION else 0
+        quote = a["quote"] - premium
+        self._change_position(a["taker"], a["instrument"], a["size"], quote)
+        self._change_position(a["maker"], a["instrument"], -a["size"], -quote)
+        self._change_cash(a["taker"], premium - a["takerFee"])
+        self._change_cash(a["maker"], -premium - a["makerFee"])
         self.fees_charged += a["takerFee"] + a["makerFee"]
         return (a["taker"], a["maker"])
 
@@ -183,6 +188,24 @@ class Ledger:
         self.moved_to_cash[a["instrument"]] += a["quoteToCash"]
         self._change_cash(a["account"], a["quoteToCash"])
         return (a["account"],)
+
+    def _on_PositionSettled(self, a: dict[str, Any]) -> Iterable[int]:
+        instrument, value = a["instrument"], a["value"]
+        held = self.accounts[a["account"]].positions[instrument]
+        if held.size != a["size"]:
+            raise UnexplainedEvent(f"account {a['account']:#x} settles {a['size']} of {held.size} in {instrument}")
+        self.cleared[instrument].size += held.size
+        self.cleared[instrument].quote += held.quote - value
+        self.moved_to_cash[instrument] += value
+        del self.accounts[a["account"]].positions[instrument]
+        self._change_cash(a["account"], value)
+        return (a["account"],)
+
+    def _on_InstrumentCleared(self, a: dict[str, Any]) -> Iterable[int]:
+        self.cleared[a["instrument"]].quote -= a["remainder"]
+        self.moved_to_cash[a["instrument"]] += a["remainder"]
+        self.fees_charged += a["remainder"]
+        return ()
 
     def _on_CashTransferred(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_cash(a["from"], -a["amount"])

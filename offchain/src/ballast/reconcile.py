@@ -12,7 +12,7 @@ from typing import Any
 
 from ballast.chain.contracts import System
 from ballast.chain.logs import EventReader
-from ballast.ledger import CASH, Ledger
+from ballast.ledger import CASH, Ledger, Position
 from ballast.store import BlockRef
 
 WAD = 10**18
@@ -89,11 +89,15 @@ def reconcile(
     accounts = sorted(ledger.accounts)
     views = system.read_all([("Clearinghouse", "accountOf", [account]) for account in accounts], block)
     on_chain = dict(zip(accounts, views, strict=True))
+    listed = sorted(ledger.instruments)
+    reports = system.read_all([("Clearinghouse", "instrumentOf", [index]) for index in listed], block)
+    instruments = dict(zip(listed, reports, strict=True))
     checks = [
         *_compare_accounts(ledger, on_chain, vault),
         *_compare_tokens(system, ledger, on_chain, vault, block),
-        *_sizes_sum_to_zero(system, on_chain, block),
-        *_value_is_conserved(system, ledger, on_chain, vault, block),
+        *_compare_clearing(ledger, instruments),
+        *_sizes_sum_to_zero(on_chain, instruments),
+        *_value_is_conserved(system, ledger, on_chain, instruments, vault, block),
     ]
     return Reconciliation(block, count, len(accounts), checks)
 
@@ -137,39 +141,50 @@ def _compare_tokens(
         yield Check("I1", f"asset {asset}: tokens held, Σ balances", balance, held[asset], balance >= held[asset])
 
 
-def _sizes_sum_to_zero(system: System, on_chain: dict[int, Any], block: BlockRef) -> Iterator[Check]:
-    sums: dict[int, int] = defaultdict(int)
+def _compare_clearing(ledger: Ledger, instruments: dict[int, Any]) -> Iterator[Check]:
+    for index, report in instruments.items():
+        kept = ledger.cleared.get(index, Position())
+        if kept != Position() or (report.clearedSize, report.clearedQuote) != (0, 0):
+            yield _equal("storage", f"instrument {index}: cleared size", kept.size, report.clearedSize)
+            yield _equal("storage", f"instrument {index}: cleared quote", kept.quote, report.clearedQuote)
+
+
+def _sizes_sum_to_zero(on_chain: dict[int, Any], instruments: dict[int, Any]) -> Iterator[Check]:
+    sums = {index: report.clearedSize for index, report in instruments.items()}
     longs: dict[int, int] = defaultdict(int)
     for view in on_chain.values():
         for leg in view.positions:
             sums[leg.index] += leg.size
             longs[leg.index] += max(0, leg.size)
     for index, total in sorted(sums.items()):
-        open_interest = system.read("Clearinghouse", "instrumentOf", index, block=block).openInterest
         yield _equal("I2", f"instrument {index}: Σ size", total, 0)
-        yield _equal("I2", f"instrument {index}: Σ long, open interest", longs[index], open_interest)
+        yield _equal("I2", f"instrument {index}: Σ long, open interest", longs[index], instruments[index].openInterest)
 
 
 def _value_is_conserved(
-    system: System, ledger: Ledger, on_chain: dict[int, Any], vault: Any, block: BlockRef
+    system: System,
+    ledger: Ledger,
+    on_chain: dict[int, Any],
+    instruments: dict[int, Any],
+    vault: Any,
+    block: BlockRef,
 ) -> Iterator[Check]:
     cash = sum(view.cash for view in on_chain.values())
-    quotes = sum(leg.quote for view in on_chain.values() for leg in view.positions)
+    # Quote balances change by exact opposites, so that funding and settlement sum to zero over an instrument.
+    quotes = {index: report.clearedQuote for index, report in instruments.items()}
+    for view in on_chain.values():
+        for leg in view.positions:
+            quotes[leg.index] += leg.quote
     positions = sum(len(view.positions) for view in on_chain.values())
     scale = 10 ** (18 - ledger.assets[CASH].decimals)
     deposited = ledger.net_deposits[CASH] * scale
-    owed = cash + quotes + vault.fees - vault.uncoveredLoss
+    owed = cash + sum(quotes.values()) + vault.fees - vault.uncoveredLoss
     slack = 2 * (len(on_chain) + positions)
     balance = token_balance(system, ledger.assets[CASH].token, block) * scale
     yield Check("I1", "settlement tokens held, all claims", balance, owed, balance >= owed)
     yield Check("I3", "net deposits, all claims", deposited, owed, 0 <= deposited - owed <= slack)
     yield _equal("I3", "uncovered loss, Σ losses recorded", vault.uncoveredLoss, ledger.uncovered_loss)
-    # Quote balances change by exact opposites, so that funding and settlement sum to zero over an instrument.
-    sums: dict[int, int] = defaultdict(int)
-    for view in on_chain.values():
-        for leg in view.positions:
-            sums[leg.index] += leg.quote
-    for index, total in sorted(sums.items()):
+    for index, total in sorted(quotes.items()):
         yield _equal("I4", f"instrument {index}: Σ quote, −Σ moved to cash", total, -ledger.moved_to_cash[index])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eth_utils import to_checksum_address
 
 ISOLATED_BIT = 1 << 95
-KIND_PERP = 1
+KIND_PERP, KIND_FUTURE, KIND_OPTION = 1, 2, 3
 _SUB_ACCOUNT_BITS = 96
 
 
@@ -32,3 +32,19 @@ def perp_of(underlying: int) -> int:
 def expiry_key(underlying: int, expiry: int) -> int:
     """What names an expiry of an underlying on chain and in signed reports."""
     return (underlying << 40) | expiry
+
+
+def future_of(underlying: int, expiry: int) -> int:
+    """The id of a dated future."""
+    return (KIND_FUTURE << 248) | (underlying << 240) | (expiry << 200)
+
+
+def option_of(underlying: int, expiry: int, strike: int, *, is_put: bool) -> int:
+    """The id of a European option; the strike in wad of the value unit."""
+    option_type = 2 if is_put else 1
+    return (KIND_OPTION << 248) | (underlying << 240) | (expiry << 200) | (option_type << 192) | strike
+
+
+def kind_of(instrument: int) -> int:
+    """One of the ``KIND_`` constants."""
+    return instrument >> 248

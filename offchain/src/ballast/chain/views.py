@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ballast.chain.contracts import System
+from ballast.chain.instruments import label_of
 from ballast.store import BlockRef
 
 WAD = 10**18
-KINDS = {1: "PERP", 2: "FUTURE", 3: "OPTION"}
 ORACLE_STATES = ("ok", "wide", "stale", "halted")
 UNLIMITED_HEALTH = 2**255 - 1
 
@@ -97,8 +98,14 @@ def underlying_name(system: System, underlying: int) -> str:
 
 
 def instrument_label(system: System, instrument: int) -> str:
-    """`PERP:ETH`, and for dated ones expiry and strike."""
-    return f"{KINDS.get(instrument >> 248, '?')}:{underlying_name(system, instrument >> 240 & 0xFF)}"
+    """`PERP:ETH`, and for dated ones expiry and strike: see `ballast.chain.instruments`."""
+    return label_of(instrument, partial(underlying_name, system))
+
+
+def _marks_of(system: System, view: Any, block: BlockRef) -> dict[int, int]:
+    """Mark by instrument of an account's positions, wad."""
+    marks = system.read_all([("Clearinghouse", "markOf", [leg.index]) for leg in view.positions], block)
+    return {leg.instrument: mark for leg, mark in zip(view.positions, marks, strict=True)}
 
 
 def report_account(system: System, account: int, block: BlockRef) -> AccountReport:
@@ -106,6 +113,7 @@ def report_account(system: System, account: int, block: BlockRef) -> AccountRepo
     report = system.read("Lens", "reportOf", account, block=block)
     view, portfolio, reasons = report.account, report.portfolio, report.explanation
     quotes, _ = system.read("OracleHub", "quotesOf", underlyings_of(portfolio), block=block)
+    marks = _marks_of(system, view, block)
     index_of = {quote.underlying: quote.index for quote in quotes}
     holdings = [
         Holding(
@@ -118,7 +126,11 @@ def report_account(system: System, account: int, block: BlockRef) -> AccountRepo
         for leg, share in zip(portfolio.collaterals, reasons.collateralContributions, strict=True)
     ] + [
         Holding(
-            instrument_label(system, leg.instrument), leg.size, leg.mark, leg.size * leg.mark // WAD + leg.offset, share
+            instrument_label(system, leg.instrument),
+            leg.size,
+            marks[leg.instrument],
+            leg.size * marks[leg.instrument] // WAD + leg.offset,
+            share,
         )
         for leg, share in zip(portfolio.positions, reasons.positionContributions, strict=True)
     ]

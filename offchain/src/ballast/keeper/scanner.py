@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ballast.chain.contracts import System
+from ballast.chain.ids import KIND_PERP, kind_of
 from ballast.errors import ChainError
 from ballast.keeper.mirror import Mirror
 from ballast.risk.book import Book
@@ -51,14 +52,22 @@ class FloatScanner:
         self._threshold = 1.0 + margin_of_error
 
     def suspects(self, mirror: Mirror, block: BlockRef) -> set[int]:
-        """Accounts below the threshold, and those whose health is not a number."""
-        if not mirror.accounts:
-            return set()
-        accounts = list(mirror.accounts)
+        """Accounts below the threshold, those whose health is not a number, and those with futures or options, of which
+        the chain alone is asked."""
+        dated = {account for account, view in mirror.accounts.items() if _holds_dated(view)}
+        accounts = [account for account in mirror.accounts if account not in dated]
+        if not accounts:
+            return dated
         market = read_market(self._system, block)
         health = estimate(market, [mirror.accounts[account] for account in accounts]).health
         # Not "health < threshold": an unknown figure must be looked at.
-        return {account for account, value in zip(accounts, health, strict=True) if not value >= self._threshold}
+        return dated | {
+            account for account, value in zip(accounts, health, strict=True) if not value >= self._threshold
+        }
+
+
+def _holds_dated(view: Any) -> bool:
+    return any(kind_of(leg.instrument) != KIND_PERP for leg in view.positions)
 
 
 def estimate(market: MarketState, views: list[Any]) -> Estimates:
