@@ -84,11 +84,12 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
     /// @inheritdoc IExpiries
     function quotesOf(uint256[] calldata keys) external view returns (ExpiryQuote[] memory quotes) {
         uint256 maxAge = _limits.maxAge;
-        quotes = new ExpiryQuote[](keys.length);
+        uint256 count = keys.length;
+        quotes = new ExpiryQuote[](count);
         uint256 previous;
-        for (uint256 i = 0; i < keys.length; ++i) {
+        for (uint256 i = 0; i < count; ++i) {
             uint256 key = keys[i];
-            if (i != 0 && key <= previous) revert KeysNotAscending(previous, key);
+            if (key <= previous) revert KeysNotAscending(previous, key);
             _fill(quotes[i], key, maxAge);
             previous = key;
         }
@@ -103,13 +104,15 @@ contract Expiries is IExpiries, IExpiriesAdmin, AccessManaged {
         uint256 rest = expiry - block.timestamp;
         quote.surface = surface;
         quote.trusted = _isFresh(surface, maxAge);
-        if (rest > SettlementWindow.LENGTH) {
-            (quote.tenor, quote.openShare) = (uint32(rest), uint64(WAD));
-        } else {
-            (uint256 fixedPart, uint256 openShare) = _pinnedWindow(key).partsOf(rest);
-            (quote.fixedPart, quote.openShare) = (uint128(fixedPart), uint64(openShare));
-            quote.tenor = uint32(rest / SettlementWindow.TENOR_DIVISOR);
-        }
+        if (rest <= SettlementWindow.LENGTH) return _fillAveraging(quote, _pinnedWindow(key), rest);
+        quote.tenor = uint32(rest);
+        quote.openShare = uint64(WAD);
+    }
+
+    function _fillAveraging(ExpiryQuote memory quote, Window memory window, uint256 rest) private pure {
+        (uint256 fixedPart, uint256 openShare) = window.partsOf(rest);
+        (quote.fixedPart, quote.openShare) = (uint128(fixedPart), uint64(openShare));
+        quote.tenor = uint32(rest / SettlementWindow.TENOR_DIVISOR);
     }
 
     /// @dev A price that the observations already determine needs nobody's `finalise`.

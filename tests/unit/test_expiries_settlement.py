@@ -150,6 +150,14 @@ def test_quotes_of__too_few_buckets_left__nothing_is_known(bench: ExpiryBench, e
     assert (bench.quote(expiry).fixedPart, bench.quote(expiry).openShare) == (0, WAD)
 
 
+@pytest.mark.parametrize(("first", "is_reachable"), [(10, True), (11, False)])
+def test_quotes_of__observed_from_the_eleventh_minute_on__known_only_if_twenty_can_be(
+    bench: ExpiryBench, expiry: int, first: int, is_reachable: bool
+) -> None:
+    bench.observe(expiry, first)
+    assert (bench.quote(expiry).fixedPart > 0) is is_reachable
+
+
 def test_quotes_of__observed_to_the_end__settled_without_finalise(bench: ExpiryBench, expiry: int) -> None:
     bench.observe_all(expiry)
     bench.go_to(expiry - 1)
@@ -225,6 +233,15 @@ def test_submit__settlement_price__after_the_delay_where_observations_do_not_suf
         bench.submit(SignedReport.of_settlement(key(expiry), 3049 * WAD))
     with reverts("AlreadySettled", price=3050 * WAD):
         bench.expiries.transact("finalise", ETH, expiry)
+
+
+def test_submit__settled_before_and_a_newer_surface__stores_the_surface(bench: ExpiryBench, expiry: int) -> None:
+    other, report = bench.listed(1), SignedReport.of_settlement(key(expiry), ETH_USD)
+    bench.go_to(expiry + LIMITS.fallback_delay)
+    bench.submit(report)
+    bench.evm.advance(BUCKET)
+    bench.submit(SignedReport.of_surface(key(other), SMILE.pack()), report)
+    assert bench.stored(other).published_at == bench.now
 
 
 def test_submit__settlement_price_of_an_observed_expiry__reverts(bench: ExpiryBench, expiry: int) -> None:

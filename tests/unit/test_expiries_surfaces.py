@@ -101,6 +101,14 @@ def test_submit__level_out_of_bounds__reverts(bench: ExpiryBench, wrong: dict[st
         bench.publish({expiry: replace(SMILE, **wrong)})
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_submit__too_high_far_out__checked_to_twenty_times_the_forward_at_most(bench: ExpiryBench, side: int) -> None:
+    expiry = bench.list_expiry(364)
+    rising = replace(SMILE, a=23_400_000_000, rho=side * 900_000_000, m=0)
+    with reverts("VarianceTooHigh", key=expiry_key(ETH, expiry), k=side * 3 * WAD):
+        bench.publish({expiry: rising})
+
+
 def test_submit__time_in_the_word__reverts(bench: ExpiryBench) -> None:
     key = expiry_key(ETH, bench.list_expiry(7))
     word = replace(SMILE, published_at=bench.now).pack()
