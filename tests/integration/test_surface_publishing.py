@@ -15,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 
 from ballast.chain import contracts
 from ballast.chain.connection import Connection
+from ballast.chain.ids import expiry_key
 from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.cli.surface import surface as surface_command
 from ballast.deployment.config import ListedExpiry, read_network
@@ -142,6 +143,13 @@ def test_signers__what_is_not_listed__left_out(scene: Scene, signers: list[Local
     assert scene.stored(NEAR).published_at == scene.now
     head = scene.observer.connection.head()
     assert FileSurfaces(scene.write("other", own, currency="DOGE")).read(scene.observer, head)[1] == {}
+
+
+def test_read__an_expiry_has_passed__left_out(scene: Scene) -> None:
+    scene.system.evm.advance(seconds(NEAR) - scene.now)
+    views = FileSurfaces(scene.write("surfaces", {NEAR: SMILE, FAR: SMILE}, age=5))
+    held_at, values = views.read(scene.observer, scene.observer.connection.head())
+    assert (held_at, list(values)) == (scene.now - 5, [expiry_key(2, seconds(FAR))])
 
 
 def test_read__no_file_yet__holds_nothing(scene: Scene) -> None:

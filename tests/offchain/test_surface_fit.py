@@ -135,6 +135,27 @@ def test_fit__quotes_with_a_calendar__repaired_near_them():
     assert near.error < 1e-8 < far.error < 0.1
 
 
+def test_fit__quotes_below_the_lowest_volatility__kept_above_it():
+    (fitted,) = fit_surface(quoted_chain((Smile(0.0016, 0.0004, 0.0, 0.0, 0.1), 200), half_spread=0.001)).smiles
+    assert 0.0025 < fitted.smile.lowest_variance < 0.0027
+
+
+def test_fit__quotes_with_a_kink__are_as_wide_at_the_vertex_as_the_chain_asks():
+    (fitted,) = fit_surface(quoted_chain((Smile(0.0225, 0.3, 0.0, 0.0, 1e-6), 0.5), half_spread=0.002)).smiles
+    check_surface(stored_surface(fitted), fitted.quotes.tenor, ExpiryLimits())
+    assert fitted.smile.s < 3e-4
+
+
+def test_fit__spreads_narrower_than_half_a_point__weigh_alike():
+    chain = quoted_chain((NEAR, 30), half_spread=0.002)
+    tilted = np.where(chain.strike > chain.forward, 1.01, 0.99)
+    narrow = np.where(chain.strike > chain.forward, 0.01, 1.0)
+    middle, half = (chain.bid + chain.ask) / 2 * tilted, (chain.ask - chain.bid) / 2
+    even, uneven = (fit_surface(replace(chain, bid=middle - h, ask=middle + h)) for h in (half, half * narrow))
+    k = np.linspace(-0.2, 0.2, 9)
+    assert uneven.smiles[0].smile.volatility(k) == pytest.approx(even.smiles[0].smile.volatility(k), abs=2e-5)
+
+
 def test_fit__the_shipped_snapshot__no_arbitrage_in_the_quantised_surfaces(shipped):
     for surface in shipped:
         smiles = [(fitted.smile, fitted.quotes.years) for fitted in surface.smiles]
