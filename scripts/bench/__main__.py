@@ -45,8 +45,8 @@ def gas(write: bool, as_json: bool) -> None:
 def document(figures: list[Figure]) -> dict[str, object]:
     """What `benchmarks/gas.json` holds."""
     return {
-        "how": "Anvil, hardfork cancun; each figure one transaction of its own, nothing warm; the oracle apart (with_oracle is both); "
-        "margin checks and their oracle without the 21,000 and the calldata of the transaction",
+        "how": "Anvil, hardfork cancun; each figure one transaction of its own, nothing warm; the oracle apart "
+        "(with_oracle is both); margin checks and their oracle without the 21,000 and the calldata of the transaction",
         "figures": {figure.name: figure.as_dict() for figure in figures},
     }
 
