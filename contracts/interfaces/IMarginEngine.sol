@@ -43,8 +43,8 @@ struct Explanation {
 /// @title Margin of one portfolio: expected shortfall over joint scenarios, plus charges
 /// @notice A function of its arguments and of the active risk book alone: it reads no account and no oracle.
 ///         Limits, beyond which it reverts with a typed error: 256 legs, quantities below 2^112, prices from 1 wei and
-///         below 2^96 (an index, stable or second price of 0 is no price), cash within 192 bits. Perps are the only
-///         instruments of this version.
+///         below 2^96 (an index, stable or second price of 0 is no price), cash within 192 bits. Futures and
+///         options are valued at the engine's own prices: a leg's mark counts for perps alone.
 interface IMarginEngine {
     event RiskBookScheduled(address indexed pointer, uint40 activeFrom, uint40 blendedUntil);
     event ShockMultiplierSet(uint8 indexed underlying, uint256 from, uint256 target);
@@ -58,6 +58,8 @@ interface IMarginEngine {
     error AssetNotInBook(uint8 asset);
     error UnsupportedInstrument(InstrumentId instrument);
     error QuotesNotAscending(uint8 underlying);
+    error ExpiryMissing(uint8 underlying, uint40 expiry);
+    error ExpiriesNotAscending(uint8 underlying, uint40 expiry);
     error TooManyLegs(uint256 legs);
     error CashOutOfRange(int256 cash);
     error QuantityOutOfRange(uint8 underlying, uint256 quantity);

@@ -2,11 +2,11 @@
 pragma solidity ^0.8.30;
 
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
-import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
+import {positivePart} from "../math/FixedPoint.sol";
+import {NormalLanes} from "../pricing/NormalDistribution.sol";
 import {Margin} from "../types/Margin.sol";
-import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
-import {magnitude, positivePart} from "../math/FixedPoint.sol";
+import {Expiry, Strike} from "./Dated.sol";
 import {Rounding} from "./Rounding.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
@@ -18,10 +18,16 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param multiplier Of its price shocks, 1e9 is one.
 /// @param stableShock The stable price over index, less one, wad.
 /// @param secondShock The same for the second source while the oracle is `Wide` and it is known, else 0.
-/// @param linearValue Σ ⌊quantity · mark⌋ of the linear legs, wad.
+/// @param linearValue Σ ⌊quantity · price⌋ of whatever moves with the index, wad: perps and collateral, the open part of
+///        futures, and of what sets puts apart from calls.
 /// @param longQuantity Σ of positive quantities, units of the underlying, wad.
 /// @param shortQuantity Σ of negative quantities, as a positive number.
-/// @param positionQuantity Σ of the absolute sizes of positions.
+/// @param positionQuantity Σ of the absolute sizes of positions that are not settled.
+/// @param hasOptions Whether it has options that are not settled. What they sum up to:
+/// @param optionDelta Σ of size · delta, units of the underlying, wad.
+/// @param optionStableChange What they are worth more at the stable price, as calls, wad.
+/// @param optionSecondChange At the second source's.
+/// @param optionsSold Σ over expiries and types of what is sold more than bought.
 struct Exposure {
     uint8 underlying;
     bool trusted;
@@ -34,6 +40,11 @@ struct Exposure {
     uint256 longQuantity;
     uint256 shortQuantity;
     uint256 positionQuantity;
+    bool hasOptions;
+    int256 optionDelta;
+    int256 optionStableChange;
+    int256 optionSecondChange;
+    uint256 optionsSold;
 }
 
 /// @notice A portfolio as the risk book needs it.
@@ -41,14 +52,30 @@ struct Exposure {
 /// @param collateralValuesUp ⌈amount · index⌉ of each collateral leg, wad.
 /// @param settlementTokenUsd USD price of the settlement token, wad; left for the caller.
 /// @param lookup Where `Exposures.placeOf` finds an underlying's exposure.
+/// @param expiryKeys Where `DatedExpiries` finds an expiry's place.
+/// @param expiries Of those that legs have asked for.
+/// @param lastExpiry Place of the one asked for last.
+/// @param strikes In the order of the legs.
+/// @param strikeCount How many there are.
+/// @param normalTable Where Φ is kept.
+/// @param lanes Φ in memory, once an option has asked for it.
+/// @param lossCap Most that the account can lose, wad; without a bound the largest uint.
 struct Gathered {
     Exposure[] exposures;
     uint256[] collateralValuesUp;
     uint256 settlementTokenUsd;
     uint256 lookup;
+    uint256[] expiryKeys;
+    Expiry[] expiries;
+    uint256 lastExpiry;
+    Strike[] strikes;
+    uint256 strikeCount;
+    address normalTable;
+    NormalLanes lanes;
+    uint256 lossCap;
 }
 
-/// @notice Gathers the legs of a portfolio by underlying.
+/// @notice Holdings by underlying.
 /// @dev Limits, so that no product anywhere in the engine leaves 256 bits: a quantity is below 2^112, a price below
 ///      2^96, cash within 192 bits, a portfolio has at most 256 legs, and a stable or second price counts as at most
 ///      a million times the index. Hence a leg's value is below 2^149 and an underlying's below 2^157.
@@ -61,23 +88,6 @@ library Exposures {
     uint256 internal constant LEG_LIMIT = 256;
     int256 internal constant ONE = 1e18;
     uint256 internal constant HIGHEST_PRICE_RATIO = 1e24;
-
-    /// @notice Reads portfolio and quotes once into `gathered`; multipliers are left for the caller.
-    /// @dev Writes `equity`, `stableGap`, `untrustedGain` and `unrealisedGain`, which no risk book enters.
-    function gather(
-        Portfolio calldata portfolio,
-        Quote[] calldata quotes,
-        Gathered memory gathered,
-        Margin memory margin
-    ) internal pure {
-        requireWithinLimits(portfolio);
-        gathered.lookup = newLookup();
-        gathered.exposures = fromQuotes(quotes, gathered.lookup);
-        margin.equity = portfolio.cash;
-        addCollaterals(portfolio.collaterals, gathered, margin);
-        addPositions(portfolio.positions, gathered, margin);
-        addStableGaps(gathered.exposures, margin);
-    }
 
     /// @notice ⌊quantity · price⌋.
     function valueDown(int256 quantity, uint256 price) internal pure returns (int256) {
@@ -95,22 +105,28 @@ library Exposures {
 
     /// @dev Legs without a quantity are no legs.
     function isHeld(Exposure memory exposure) internal pure returns (bool) {
-        return exposure.longQuantity | exposure.shortQuantity != 0;
+        return exposure.longQuantity | exposure.shortQuantity != 0 || exposure.hasOptions;
     }
 
-    function netQuantity(Exposure memory exposure) internal pure returns (int256) {
+    /// @dev Δ: linear quantities and the deltas of options.
+    function netDelta(Exposure memory exposure) internal pure returns (int256) {
         unchecked {
-            return int256(exposure.longQuantity) - int256(exposure.shortQuantity);
+            return int256(exposure.longQuantity) - int256(exposure.shortQuantity) + exposure.optionDelta;
         }
     }
 
-    function requireWithinLimits(Portfolio calldata portfolio) private pure {
-        uint256 legs = portfolio.collaterals.length + portfolio.positions.length;
-        if (legs > LEG_LIMIT) revert IMarginEngine.TooManyLegs(legs);
-        if (portfolio.cash != int192(portfolio.cash)) revert IMarginEngine.CashOutOfRange(portfolio.cash);
+    /// @notice Adds a position's value to equity and, where positive, to what it does not support.
+    function addValue(int256 value, bool trusted, Margin memory margin) internal pure {
+        unchecked {
+            margin.equity += value;
+            if (value <= 0) return;
+            margin.unrealisedGain += uint256(value);
+            if (!trusted) margin.untrustedGain += uint256(value);
+        }
     }
 
-    function fromQuotes(Quote[] calldata quotes, uint256 lookup) private pure returns (Exposure[] memory exposures) {
+    /// @notice An empty exposure a quote; multipliers are left for the caller.
+    function fromQuotes(Quote[] calldata quotes, uint256 lookup) internal pure returns (Exposure[] memory exposures) {
         uint256 count = quotes.length;
         exposures = allocate(count);
         uint256 last;
@@ -134,7 +150,12 @@ library Exposures {
                 linearValue: 0,
                 longQuantity: 0,
                 shortQuantity: 0,
-                positionQuantity: 0
+                positionQuantity: 0,
+                hasOptions: false,
+                optionDelta: 0,
+                optionStableChange: 0,
+                optionSecondChange: 0,
+                optionsSold: 0
             });
         }
     }
@@ -156,95 +177,13 @@ library Exposures {
         }
     }
 
-    function addCollaterals(
-        CollateralLeg[] calldata collaterals,
-        Gathered memory gathered,
-        Margin memory margin
-    ) private pure {
-        uint256[] memory valuesUp = new uint256[](collaterals.length);
-        gathered.collateralValuesUp = valuesUp;
-        for (uint256 i; i < collaterals.length; ++i) {
-            valuesUp[i] = addCollateral(collaterals[i], gathered, margin);
-        }
-    }
-
-    /// @return valueUp ⌈amount · index⌉, what the haircut is taken of.
-    function addCollateral(
-        CollateralLeg calldata leg,
-        Gathered memory gathered,
-        Margin memory margin
-    ) private pure returns (uint256 valueUp) {
-        uint8 underlying = leg.underlying;
-        uint256 amount = leg.amount;
-        if (amount >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, amount);
-        Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
-        unchecked {
-            int256 value = valueDown(int256(amount), exposure.index);
-            exposure.longQuantity += amount;
-            exposure.linearValue += value;
-            margin.equity += value;
-            if (!exposure.trusted) margin.untrustedGain += uint256(value);
-            return (amount * exposure.index).divUp(1e18);
-        }
-    }
-
-    function addPositions(
-        PositionLeg[] calldata positions,
-        Gathered memory gathered,
-        Margin memory margin
-    ) private pure {
-        for (uint256 i; i < positions.length; ++i) {
-            addPosition(positions[i], gathered, margin);
-        }
-    }
-
-    function addPosition(PositionLeg calldata leg, Gathered memory gathered, Margin memory margin) private pure {
-        uint8 underlying = requirePerp(leg.instrument);
-        (int256 size, uint256 mark) = (leg.size, leg.mark);
-        uint256 quantity = magnitude(size);
-        if (quantity >= QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, quantity);
-        if (mark >= PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(underlying, mark);
-        Exposure memory exposure = gathered.exposures[placeOf(gathered, underlying)];
-        unchecked {
-            int256 linear = valueDown(size, mark);
-            if (size > 0) exposure.longQuantity += quantity;
-            else exposure.shortQuantity += quantity;
-            exposure.positionQuantity += quantity;
-            exposure.linearValue += linear;
-            addValue(linear + leg.offset, exposure.trusted, margin);
-        }
-    }
-
-    function addValue(int256 value, bool trusted, Margin memory margin) private pure {
-        unchecked {
-            margin.equity += value;
-            if (value <= 0) return;
-            margin.unrealisedGain += uint256(value);
-            if (!trusted) margin.untrustedGain += uint256(value);
-        }
-    }
-
-    function requirePerp(InstrumentId instrument) private pure returns (uint8) {
-        if (InstrumentId.unwrap(instrument) >> 248 != uint256(InstrumentKind.Perp)) {
-            revert IMarginEngine.UnsupportedInstrument(instrument);
-        }
-        return instrument.underlyingOf();
-    }
-
-    function addStableGaps(Exposure[] memory exposures, Margin memory margin) private pure {
-        uint256 count = exposures.length;
-        uint256 total;
-        for (uint256 i; i < count; ++i) {
-            total += stableLossOf(exposures[i]);
-        }
-        margin.stableGap = total;
-    }
-
-    /// @dev max(0, loss at the stable price, loss at the second source's price).
-    function stableLossOf(Exposure memory exposure) private pure returns (uint256) {
+    /// @notice max(0, loss at the stable price, loss at the second source's price).
+    function stableLossOf(Exposure memory exposure) internal pure returns (uint256) {
         int256 atStable = changeDown(exposure.linearValue, exposure.stableShock);
         int256 atSecond = changeDown(exposure.linearValue, exposure.secondShock);
         unchecked {
+            atStable += exposure.optionStableChange;
+            atSecond += exposure.optionSecondChange;
             return positivePart(-(atStable < atSecond ? atStable : atSecond));
         }
     }
@@ -260,7 +199,7 @@ library Exposures {
 
     // Place of an underlying's exposure: 256 bytes of memory, one an id, 0 where there is no quote, else place + 1. ----
 
-    function newLookup() private pure returns (uint256 lookup) {
+    function newLookup() internal pure returns (uint256 lookup) {
         assembly ("memory-safe") {
             lookup := mload(0x40)
             mstore(0x40, add(lookup, 256))

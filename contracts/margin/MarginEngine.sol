@@ -7,12 +7,13 @@ import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
-import {Attribution} from "./Attribution.sol";
+import {DatedPositions} from "./DatedPositions.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Gathering} from "./Gathering.sol";
+import {MarginExplainer} from "./MarginExplainer.sol";
 import {Requirement, Requirements} from "./Requirements.sol";
 import {Book, RiskBook} from "./RiskBook.sol";
 import {RiskBookValidator} from "./RiskBookValidator.sol";
-import {Tail} from "./Scenarios.sol";
 import {
     HIGHEST_MULTIPLIER,
     LOWEST_MULTIPLIER,
@@ -47,7 +48,15 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     /// @dev Two a slot: entry `underlying − 1`.
     ShockMultiplier[256] private _shockMultipliers;
 
-    constructor(address authority) AccessManaged(authority) {}
+    /// @notice What answers `explain`.
+    MarginExplainer public immutable explainer;
+    /// @notice Where Φ is kept.
+    address public immutable normalTable;
+
+    constructor(address authority, MarginExplainer explainer_) AccessManaged(authority) {
+        explainer = explainer_;
+        normalTable = explainer_.normalTable();
+    }
 
     // Margin ----------------------------------------------------------------------------------------------------
 
@@ -55,11 +64,11 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function assess(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
-        ExpiryQuote[] calldata,
+        ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
     ) external view returns (Margin memory margin) {
         ActiveBook memory active = _requireBook();
-        Gathered memory gathered = _gather(portfolio, quotes, settlementTokenUsd, margin);
+        Gathered memory gathered = _gather(portfolio, quotes, expiries, settlementTokenUsd, margin);
         (Requirement memory requirement,) =
             RiskBook.open(SSTORE2.read(active.current)).measure(gathered, portfolio.collaterals);
         uint256 weight = _weightOfCurrent(active);
@@ -70,43 +79,40 @@ contract MarginEngine is IMarginEngine, AccessManaged {
                 requirement = before.blendUp(requirement, weight);
             }
         }
-        margin.fill(requirement);
+        margin.fill(requirement, gathered.lossCap);
     }
 
     /// @inheritdoc IMarginEngine
     function explain(
-        Portfolio calldata portfolio,
-        Quote[] calldata quotes,
+        Portfolio calldata,
+        Quote[] calldata,
         ExpiryQuote[] calldata,
-        uint256 settlementTokenUsd
-    ) external view returns (Explanation memory explanation) {
-        ActiveBook memory active = _requireBook();
-        Gathered memory gathered = _gather(portfolio, quotes, settlementTokenUsd, explanation.margin);
-        (Requirement memory requirement, Tail memory tail, int256[] memory contributions) =
-            Attribution.attribute(RiskBook.open(SSTORE2.read(active.current)), gathered, portfolio);
-        uint256 weight = _weightOfCurrent(active);
-        if (weight < ONE) {
-            Book memory previous = RiskBook.open(SSTORE2.read(_previous));
-            if (previous.covers(gathered, portfolio.collaterals)) {
-                (Requirement memory before,, int256[] memory contributionsBefore) =
-                    Attribution.attribute(previous, gathered, portfolio);
-                requirement = before.blendUp(requirement, weight);
-                Attribution.blendDown(contributionsBefore, contributions, weight);
-            }
+        uint256
+    ) external view returns (Explanation memory) {
+        address target = address(explainer);
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, 0, calldatasize())
+            let success := staticcall(gas(), target, free, calldatasize(), 0, 0)
+            returndatacopy(free, 0, returndatasize())
+            if success { return(free, returndatasize()) }
+            revert(free, returndatasize())
         }
-        explanation.margin.fill(requirement);
-        explanation.charges = requirement.charges;
-        _describe(explanation, tail);
-        _distribute(explanation, contributions, portfolio.collaterals.length);
     }
 
     /// @inheritdoc IMarginEngine
     function optionPrices(
         InstrumentId[] calldata options,
-        Quote[] calldata,
-        ExpiryQuote[] calldata
-    ) external pure returns (uint256[] memory) {
-        revert UnsupportedInstrument(options[0]);
+        Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries
+    ) external view returns (uint256[] memory prices) {
+        Gathered memory gathered;
+        gathered.normalTable = normalTable;
+        Gathering.open(quotes, expiries, 0, gathered);
+        prices = new uint256[](options.length);
+        for (uint256 i; i < prices.length; ++i) {
+            prices[i] = DatedPositions.priceOf(options[i], expiries, gathered);
+        }
     }
 
     // Parameters ------------------------------------------------------------------------------------------------
@@ -156,10 +162,12 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function _gather(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd,
         Margin memory margin
     ) private view returns (Gathered memory gathered) {
-        Exposures.gather(portfolio, quotes, gathered, margin);
+        gathered.normalTable = normalTable;
+        Gathering.gather(portfolio, quotes, expiries, gathered, margin);
         gathered.settlementTokenUsd = settlementTokenUsd;
         Exposure[] memory exposures = gathered.exposures;
         for (uint256 i; i < exposures.length; ++i) {
@@ -177,39 +185,5 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function _weightOfCurrent(ActiveBook memory active) private view returns (uint256) {
         if (block.timestamp >= active.blendedUntil) return ONE;
         return (block.timestamp - active.blendedFrom) * ONE / BLEND_DURATION;
-    }
-
-    function _describe(Explanation memory explanation, Tail memory tail) private pure {
-        uint256 count = tail.rows.length;
-        explanation.isStress = tail.isStress;
-        explanation.rows = new uint256[](count);
-        explanation.rowLosses = new int256[](count);
-        for (uint256 i; i < count; ++i) {
-            explanation.rows[i] = tail.rows[i].rowOf();
-            explanation.rowLosses[i] = tail.rows[i].lossOf();
-        }
-    }
-
-    /// @dev Splits contributions into collaterals and positions; the last leg takes what rounding left of maintenance
-    ///      margin. A portfolio without legs has no maintenance margin.
-    function _distribute(
-        Explanation memory explanation,
-        int256[] memory contributions,
-        uint256 collaterals
-    ) private pure {
-        uint256 legs = contributions.length;
-        explanation.collateralContributions = new int256[](collaterals);
-        explanation.positionContributions = new int256[](legs - collaterals);
-        explanation.accountContribution = int256(explanation.charges.fixedCharge);
-        if (legs == 0) return;
-        int256 left = int256(explanation.margin.maintenanceMargin) - explanation.accountContribution;
-        for (uint256 i; i < legs - 1; ++i) {
-            left -= contributions[i];
-        }
-        contributions[legs - 1] = left;
-        for (uint256 i; i < legs; ++i) {
-            if (i < collaterals) explanation.collateralContributions[i] = contributions[i];
-            else explanation.positionContributions[i - collaterals] = contributions[i];
-        }
     }
 }

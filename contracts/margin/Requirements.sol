@@ -5,7 +5,9 @@ import {Charges, IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
+import {DatedExpiries} from "./DatedExpiries.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Lattice} from "./Lattice.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
 import {NodeValues, Rows, Scenarios, Tail} from "./Scenarios.sol";
@@ -22,6 +24,7 @@ struct Requirement {
 
 /// @notice Scan and charges of one book, the blend of two, and the margin they make.
 library Requirements {
+    using DatedExpiries for Gathered;
     using Exposures for Exposure;
     using RiskBook for Book;
     using RiskBook for Record;
@@ -45,12 +48,12 @@ library Requirements {
             if (!exposure.isHeld()) continue;
             record = recordOf(book, record, exposure.underlying);
             addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
-            if (exposure.linearValue == 0) continue;
+            if (exposure.linearValue == 0 && !exposure.hasOptions) continue;
             atRisk = true;
-            addShocks(requirement, rows, book, record, exposure);
+            addShocks(requirement, rows, book, record, exposure, gathered);
         }
         if (atRisk) Scenarios.findTail(book, Scenarios.finish(rows), tail);
-        requirement.scan = tail.scan;
+        requirement.scan = FixedPointMathLib.min(tail.scan, gathered.lossCap);
     }
 
     function addShocks(
@@ -58,10 +61,16 @@ library Requirements {
         Rows memory rows,
         Book memory book,
         Record record,
-        Exposure memory exposure
+        Exposure memory exposure,
+        Gathered memory gathered
     ) private pure {
         NodeValues values = Scenarios.nextValues(rows);
         Scenarios.fillDown(values, book, record, exposure, exposure.linearValue);
+        if (exposure.hasOptions) {
+            Lattice.addOptions(values, book, record, exposure, gathered, exposure.halted);
+            (uint256 long, uint256 short) = vegaOf(exposure, gathered);
+            requirement.charges.hedgedVega += hedgedVegaUp(record, FixedPointMathLib.min(long, short));
+        }
         Scenarios.push(rows, book.columnOf(record));
         if (exposure.halted) requirement.haltBonus += positivePart(Scenarios.maxOf(book, values));
     }
@@ -108,7 +117,8 @@ library Requirements {
     }
 
     /// @notice Writes what a requirement decides into a margin.
-    function fill(Margin memory margin, Requirement memory requirement) internal pure {
+    /// @param lossCap What no multiple of the scan exceeds.
+    function fill(Margin memory margin, Requirement memory requirement, uint256 lossCap) internal pure {
         Charges memory charges = requirement.charges;
         uint256 scan = requirement.scan;
         margin.haltBonus = requirement.haltBonus;
@@ -122,8 +132,11 @@ library Requirements {
             uint256 total = scaling + charges.concentration + charges.fixedCharge;
             margin.scalingCharges = scaling;
             margin.maintenanceMargin = scan + total;
-            margin.liquidationEndMargin = (scan * requirement.liquidationEndFactor).divUp(1e9) + total;
-            margin.initialMargin = (scan * requirement.initialFactor).divUp(1e9) + total;
+            lossCap = FixedPointMathLib.max(lossCap, scan); // blending may round above it
+            uint256 scaled = (scan * requirement.liquidationEndFactor).divUp(1e9);
+            margin.liquidationEndMargin = FixedPointMathLib.min(scaled, lossCap) + total;
+            scaled = (scan * requirement.initialFactor).divUp(1e9);
+            margin.initialMargin = FixedPointMathLib.min(scaled, lossCap) + total;
         }
     }
 
@@ -159,6 +172,7 @@ library Requirements {
     ) private pure {
         unchecked {
             charges.hedgedBasis += hedgedBasisUp(record, exposure);
+            if (exposure.optionsSold != 0) charges.shortOptions += shortOptionsUp(record, exposure);
             charges.concentration += concentrationUp(record, exposure);
             if (exposure.positionQuantity == 0) return;
             charges.settlementToken += settlementTokenUp(exposure, depegOf(book, settlementTokenUsd));
@@ -175,9 +189,40 @@ library Requirements {
         }
     }
 
+    /// @dev ⌈γ · min(ΣV⁺, ΣV⁻)⌉ of the exact least of both.
+    function hedgedVegaUp(Record record, uint256 hedged) private pure returns (uint256) {
+        unchecked {
+            return (record.hedgedVegaOf() * hedged).divUp(1e27); // < 2^30 · 2^220
+        }
+    }
+
+    /// @notice Sums of what the options of each expiry gain at the highest volatility: where they gain, where they lose.
+    ///         Exact products of two wads, as the book measured last has them.
+    function vegaOf(
+        Exposure memory exposure,
+        Gathered memory gathered
+    ) internal pure returns (uint256 long, uint256 short) {
+        unchecked {
+            for (uint256 i; i < gathered.expiries.length; ++i) {
+                if (!gathered.hasOptions(i, exposure.underlying)) continue;
+                int256 vega = gathered.expiries[i].vega;
+                if (vega > 0) long += uint256(vega);
+                else short += uint256(-vega);
+            }
+        }
+    }
+
+    /// @dev ⌈ω · index · Σ of what is sold more than bought⌉.
+    function shortOptionsUp(Record record, Exposure memory exposure) private pure returns (uint256) {
+        unchecked {
+            // < 2^30 · 2^96 · 2^121
+            return (record.shortOptionsOf() * exposure.index * exposure.optionsSold).divUp(1e27);
+        }
+    }
+
     /// @dev ⌈c · index · max(0, |Δ| − depth)⌉.
     function concentrationUp(Record record, Exposure memory exposure) internal pure returns (uint256) {
-        uint256 net = magnitude(exposure.netQuantity());
+        uint256 net = magnitude(exposure.netDelta());
         uint256 depth = record.depthOf();
         if (net <= depth) return 0;
         unchecked {

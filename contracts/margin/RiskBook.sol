@@ -116,6 +116,16 @@ library RiskBook {
     }
 
     /// @dev 1e9 is one.
+    function hedgedVegaOf(Record record) internal pure returns (uint256) {
+        return uint32(wordAt(Record.unwrap(record)) >> 184);
+    }
+
+    /// @dev 1e9 is one.
+    function shortOptionsOf(Record record) internal pure returns (uint256) {
+        return uint32(wordAt(Record.unwrap(record)) >> 152);
+    }
+
+    /// @dev 1e9 is one.
     function concentrationOf(Record record) internal pure returns (uint256) {
         return uint32(wordAt(Record.unwrap(record)) >> 120);
     }
@@ -127,7 +137,21 @@ library RiskBook {
         }
     }
 
-    /// @dev Wad, unscaled.
+    /// @dev 1e9 is one.
+    function volatilityTenorPowerOf(Record record) internal pure returns (uint256) {
+        unchecked {
+            return uint32At(Record.unwrap(record) + 33);
+        }
+    }
+
+    /// @dev Seconds.
+    function shortestTenorOf(Record record) internal pure returns (uint256) {
+        unchecked {
+            return uint32At(Record.unwrap(record) + 37);
+        }
+    }
+
+    /// @dev Wad, unscaled; volatility shocks follow the price shocks.
     function priceShockOf(Record record, uint256 i) internal pure returns (int256) {
         unchecked {
             return int256(wordAt(Record.unwrap(record) + RECORD_HEADER_SIZE + 8 * i)) >> 192;

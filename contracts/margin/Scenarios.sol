@@ -110,6 +110,14 @@ library Scenarios {
         }
     }
 
+    /// @notice The price shock that a multiplier makes of one, wad, rounded down; no price reaches zero.
+    function scaledShock(int256 shock, uint256 multiplier) internal pure returns (int256) {
+        unchecked {
+            if (multiplier == UNSCALED) return shock;
+            return FixedPointMathLib.max((shock * int256(multiplier)).divDown(1e9), LOWEST_SHOCK);
+        }
+    }
+
     /// @notice max over all nodes.
     function maxOf(Book memory book, NodeValues values) internal pure returns (int256 highest) {
         uint256 count = book.priceShocks * book.volatilityShocks + 1;
@@ -315,7 +323,7 @@ library Scenarios {
         }
     }
 
-    function setAt(NodeValues values, uint256 i, int256 item) private pure {
+    function setAt(NodeValues values, uint256 i, int256 item) internal pure {
         assembly ("memory-safe") {
             mstore(add(values, shl(5, i)), item)
         }

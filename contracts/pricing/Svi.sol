@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Surface} from "../types/ExpiryQuote.sol";
+import {SurfaceWord} from "../types/ExpiryQuote.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @title Volatility at a strike
@@ -14,7 +14,7 @@ library Svi {
 
     /// @notice √v(k), wad, rounded down, within [5 %, 500 %].
     /// @param logMoneyness k, wad, within 2^80.
-    function volatilityDown(Surface memory surface, int256 logMoneyness) internal pure returns (uint256) {
+    function volatilityDown(SurfaceWord surface, int256 logMoneyness) internal pure returns (uint256) {
         int256 variance = varianceDown(surface, logMoneyness);
         if (variance <= 0) return LOWEST_VOLATILITY;
         unchecked {
@@ -26,15 +26,18 @@ library Svi {
         return FixedPointMathLib.clamp(volatility, LOWEST_VOLATILITY, HIGHEST_VOLATILITY);
     }
 
-    function varianceDown(Surface memory surface, int256 logMoneyness) private pure returns (int256) {
+    /// @dev The fields as `unpackSurface` has them, without a struct.
+    function varianceDown(SurfaceWord surface, int256 logMoneyness) private pure returns (int256) {
         unchecked {
-            int256 distance = logMoneyness - surface.m * SCALE;
-            uint256 smoothing = surface.s * uint256(SCALE);
+            uint256 word = SurfaceWord.unwrap(surface);
+            int256 distance = logMoneyness - int256(int40(uint40(word >> 72))) * SCALE;
+            uint256 smoothing = uint256(uint40(word >> 32)) * uint256(SCALE);
             uint256 root = FixedPointMathLib.sqrt(uint256(distance * distance) + smoothing * smoothing);
-            int256 wings = int256(surface.b) * (surface.rho * distance + int256(root) * SCALE);
+            int256 wings = int256(uint256(uint40(word >> 144)))
+                * (int256(int32(uint32(word >> 112))) * distance + int256(root) * SCALE);
             int256 quotient = wings / 1e18;
             if (wings < 0 && quotient * 1e18 != wings) --quotient;
-            return surface.a * SCALE + quotient;
+            return int256(int40(uint40(word >> 184))) * SCALE + quotient;
         }
     }
 }

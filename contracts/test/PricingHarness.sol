@@ -52,7 +52,7 @@ contract PricingHarness {
     ) external pure returns (uint256[] memory found) {
         found = new uint256[](logMoneyness.length);
         for (uint256 i; i < logMoneyness.length; ++i) {
-            found[i] = Svi.volatilityDown(surface.unpackSurface(), logMoneyness[i]);
+            found[i] = Svi.volatilityDown(surface, logMoneyness[i]);
         }
     }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from ballast.chain.ids import perp_of
 from ballast.risk.book import Asset, Book, Row, Underlying
+from ballast.risk.dated import ExpiryQuote
 from ballast.risk.margin import (
     BILLION,
     WAD,
@@ -190,7 +192,8 @@ class Scene:
         """The deployer may call every setter without delay."""
         evm = Evm()
         manager = evm.deploy("Authority", evm.deployer)
-        return Scene(evm, evm.deploy("MarginEngine", manager.address))
+        explainer = evm.deploy("MarginExplainer")
+        return Scene(evm, evm.deploy("MarginEngine", manager.address, explainer.address))
 
     def set_book(self, book: Book) -> None:
         self.engine.transact("setRiskBook", book.encode())
@@ -204,11 +207,23 @@ class Scene:
         weight = blend_weight(self.evm.timestamp, self.changed_at) if self.previous else WAD
         return MarginEngine(self.current, self.previous, weight, multipliers)
 
-    def assess(self, portfolio: Portfolio, quotes: list[Quote], settlement_token_usd: int = WAD) -> Margin:
-        return Margin(*self.engine.call("assess", portfolio, quotes, [], settlement_token_usd))
+    def assess(
+        self,
+        portfolio: Portfolio,
+        quotes: list[Quote],
+        settlement_token_usd: int = WAD,
+        expiries: Sequence[ExpiryQuote] = (),
+    ) -> Margin:
+        return Margin(*self.engine.call("assess", portfolio, quotes, expiries, settlement_token_usd))
 
-    def explain(self, portfolio: Portfolio, quotes: list[Quote], settlement_token_usd: int = WAD) -> Explanation:
-        return self.engine.call("explain", portfolio, quotes, [], settlement_token_usd)
+    def explain(
+        self,
+        portfolio: Portfolio,
+        quotes: list[Quote],
+        settlement_token_usd: int = WAD,
+        expiries: Sequence[ExpiryQuote] = (),
+    ) -> Explanation:
+        return self.engine.call("explain", portfolio, quotes, expiries, settlement_token_usd)
 
 
 def random_scene(random: Random) -> Scene:

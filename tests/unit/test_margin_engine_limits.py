@@ -50,7 +50,7 @@ REFUSED = [
     ("CashOutOfRange", Portfolio(-(2**191) - 1), []),
     ("TooManyLegs", Portfolio(0, (CollateralLeg(1, 1, 1),) * 257), [eth()]),
     ("UnsupportedInstrument", Portfolio(0, (), (PositionLeg(OPTION | ON_ETH, WAD, 0, 0),)), [eth()]),
-    ("UnsupportedInstrument", Portfolio(0, (), (PositionLeg(FUTURE | ON_ETH, WAD, WAD, 0),)), [eth()]),
+    ("ExpiryMissing", Portfolio(0, (), (PositionLeg(FUTURE | ON_ETH, WAD, WAD, 0),)), [eth()]),
     ("UnsupportedInstrument", Portfolio(0, (), (PositionLeg(ON_ETH, WAD, WAD, 0),)), [eth()]),
     ("UnsupportedInstrument", Portfolio(0, (), (PositionLeg(255 << 248 | ON_ETH, WAD, WAD, 0),)), [eth()]),
 ]

@@ -137,7 +137,8 @@ class Blueprint:
     def _core(self) -> None:
         network = self.network
         authority = self._create("Authority", "Authority", self._backend.deployer)
-        engine = self._create("MarginEngine", "MarginEngine", authority)
+        explainer = self._create("MarginExplainer", "MarginExplainer")
+        engine = self._create("MarginEngine", "MarginEngine", authority, explainer)
         quorum_feed = self._create("QuorumFeed", "QuorumFeed", authority)
         grace = (network.sequencer.feed, network.sequencer.grace) if network.sequencer else (NO_ADDRESS, 0)
         hub = self._create("OracleHub", "OracleHub", authority, *grace)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {Black76} from "../pricing/Black76.sol";
+import {NormalDistribution, NormalLanes} from "../pricing/NormalDistribution.sol";
+import {Svi} from "../pricing/Svi.sol";
+import {expiryKeyOf} from "../types/ExpiryKey.sol";
+import {ExpiryQuote, SurfaceWord} from "../types/ExpiryQuote.sol";
+import {Expiry, Strike} from "./Dated.sol";
+import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Rounding} from "./Rounding.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
+/// @notice Expiries of a portfolio, made from their quotes when a leg first asks for them.
+library DatedExpiries {
+    using Rounding for int256;
+
+    uint256 internal constant FORWARD_SCALE = 1e27;
+
+    /// @notice Checks that the quotes ascend and makes room for expiries and strikes.
+    /// @dev `expiryKeys` holds key << 1, and one more where the expiry has been made.
+    function open(ExpiryQuote[] calldata quotes, uint256 positions, Gathered memory gathered) internal pure {
+        uint256 count = quotes.length;
+        if (count == 0) return;
+        uint256[] memory keys = new uint256[](count);
+        uint256 last;
+        for (uint256 i; i < count; ++i) {
+            uint256 key = expiryKeyOf(quotes[i].underlying, quotes[i].expiry);
+            if (key <= last) revert IMarginEngine.ExpiriesNotAscending(quotes[i].underlying, quotes[i].expiry);
+            last = key;
+            keys[i] = key << 1;
+        }
+        gathered.expiryKeys = keys;
+        Expiry[] memory expiries;
+        Strike[] memory strikes;
+        // Places without contents: nobody reads one before it is written.
+        assembly ("memory-safe") {
+            expiries := mload(0x40)
+            mstore(expiries, count)
+            strikes := add(expiries, shl(5, add(count, 1)))
+            mstore(strikes, positions)
+            mstore(0x40, add(strikes, shl(5, add(positions, 1))))
+        }
+        (gathered.expiries, gathered.strikes) = (expiries, strikes);
+    }
+
+    /// @notice Place of the expiry with a key, which stands in its instruments' ids.
+    function placeOf(
+        Gathered memory gathered,
+        ExpiryQuote[] calldata quotes,
+        Exposure memory exposure,
+        uint256 key
+    ) internal pure returns (uint256 place) {
+        unchecked {
+            uint256[] memory keys = gathered.expiryKeys;
+            place = gathered.lastExpiry; // legs of one expiry are often neighbours
+            if (place >= keys.length || keys[place] >> 1 != key) {
+                for (place = 0; place < keys.length; ++place) {
+                    if (keys[place] >> 1 == key) break;
+                }
+                if (place == keys.length) revert IMarginEngine.ExpiryMissing(uint8(key >> 40), uint40(key));
+                gathered.lastExpiry = place;
+            }
+            if (keys[place] & 1 != 0) return place;
+            keys[place] |= 1;
+            gathered.expiries[place] = fromQuote(quotes[place], exposure);
+        }
+    }
+
+    /// @notice Whether there is an expiry at a place, of an underlying, with options.
+    function hasOptions(Gathered memory gathered, uint256 place, uint256 underlying) internal pure returns (bool) {
+        uint256 key = gathered.expiryKeys[place];
+        return key >> 41 == underlying && key & 1 != 0 && gathered.expiries[place].firstStrike != 0;
+    }
+
+    function fromQuote(
+        ExpiryQuote calldata quote,
+        Exposure memory exposure
+    ) private pure returns (Expiry memory expiry) {
+        uint256 fixedPart = quote.fixedPart;
+        if (fixedPart >= Exposures.PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(quote.underlying, fixedPart);
+        expiry.trusted = quote.trusted;
+        expiry.openShare = quote.openShare;
+        expiry.fixedPart = fixedPart;
+        expiry.tenor = quote.tenor;
+        expiry.surface = quote.surface;
+        unchecked {
+            int256 premium = int256(SurfaceWord.unwrap(quote.surface)) >> 224;
+            uint256 share = uint256(FixedPointMathLib.max(1e9 + premium, int256(0)));
+            expiry.openPart = expiry.openShare * exposure.index * share / FORWARD_SCALE; // < 2^64 · 2^96 · 2^32
+        }
+        expiry.forward = forwardAt(expiry, 0);
+    }
+
+    /// @notice The forward while the index moves by `shock`, at least one wei.
+    function forwardAt(Expiry memory expiry, int256 shock) internal pure returns (uint256) {
+        unchecked {
+            uint256 open = expiry.openPart * uint256(1e18 + shock) / 1e18; // < 2^102 · 2^80
+            return FixedPointMathLib.max(expiry.fixedPart + open, 1);
+        }
+    }
+
+    /// @notice Readies an expiry for options.
+    function openOptions(Expiry memory expiry, Exposure memory exposure) internal pure {
+        if (expiry.stableForward != 0) return;
+        expiry.stableForward = forwardAt(expiry, exposure.stableShock);
+        expiry.secondForward = forwardAt(expiry, exposure.secondShock);
+        if (expiry.tenor == 0) return;
+        expiry.lnForward = Black76.lnOf(expiry.forward);
+        expiry.rootOfTime = Black76.rootOfTimeDown(expiry.tenor);
+    }
+
+    /// @notice The options of one strike, without a size.
+    function newStrike(
+        Expiry memory expiry,
+        NormalLanes lanes,
+        uint256 strike
+    ) internal pure returns (Strike memory made) {
+        made.strike = strike;
+        if (expiry.tenor == 0) {
+            made.price = FixedPointMathLib.zeroFloorSub(expiry.forward, strike);
+            made.chance = made.price == 0 ? 0 : NormalDistribution.CERTAIN;
+        } else {
+            made.lnStrike = Black76.lnOf(strike);
+            made.volatility = Svi.volatilityDown(expiry.surface, made.lnStrike - expiry.lnForward);
+            (made.price, made.chance) = callAt(expiry, lanes, made, expiry.forward, expiry.lnForward);
+        }
+        made.stableChange = changeAt(expiry, lanes, made, expiry.stableForward);
+        made.secondChange = changeAt(expiry, lanes, made, expiry.secondForward);
+    }
+
+    function changeAt(
+        Expiry memory expiry,
+        NormalLanes lanes,
+        Strike memory made,
+        uint256 forward
+    ) private pure returns (int256) {
+        if (forward == expiry.forward) return 0;
+        uint256 price;
+        if (expiry.tenor == 0) price = FixedPointMathLib.zeroFloorSub(forward, made.strike);
+        else (price,) = callAt(expiry, lanes, made, forward, Black76.lnOf(forward));
+        unchecked {
+            return int256(price) - int256(made.price);
+        }
+    }
+
+    function callAt(
+        Expiry memory expiry,
+        NormalLanes lanes,
+        Strike memory made,
+        uint256 forward,
+        int256 lnForward
+    ) private pure returns (uint256 price, uint256 chance) {
+        uint256 deviation = Black76.deviationDown(made.volatility, expiry.rootOfTime);
+        return Black76.callDown(lanes, forward, lnForward, made.strike, made.lnStrike, deviation);
+    }
+}

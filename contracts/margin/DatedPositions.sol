@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {magnitude, positivePart} from "../math/FixedPoint.sol";
+import {Black76} from "../pricing/Black76.sol";
+import {NormalDistribution, NormalLanes} from "../pricing/NormalDistribution.sol";
+import {ExpiryQuote} from "../types/ExpiryQuote.sol";
+import {InstrumentId, InstrumentKind, OptionType} from "../types/InstrumentId.sol";
+import {Margin} from "../types/Margin.sol";
+import {PositionLeg} from "../types/Portfolio.sol";
+import {Expiry, Strike} from "./Dated.sol";
+import {DatedExpiries} from "./DatedExpiries.sol";
+import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Rounding} from "./Rounding.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
+/// @notice Gathers futures and options by expiry.
+/// @dev A settled leg has its final value and nothing else: no quantity, no risk, no charge.
+library DatedPositions {
+    using DatedExpiries for Expiry;
+    using DatedExpiries for Gathered;
+    using Exposures for Exposure;
+    using Exposures for Gathered;
+    using Rounding for int256;
+
+    /// @notice Adds one position that is no perp.
+    function add(
+        PositionLeg calldata leg,
+        ExpiryQuote[] calldata quotes,
+        Gathered memory gathered,
+        Margin memory margin
+    ) internal view {
+        InstrumentId id = leg.instrument;
+        uint8 underlying = id.underlyingOf();
+        uint256 quantity = magnitude(leg.size);
+        if (quantity >= Exposures.QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, quantity);
+        bool isPut = requireDated(id);
+        Exposure memory exposure = gathered.exposures[gathered.placeOf(underlying)];
+        Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
+        int256 value = isFuture(id)
+            ? addFuture(exposure, expiry, leg.size)
+            : addOption(exposure, expiry, gathered, id, leg.size, isPut);
+        unchecked {
+            if (expiry.openShare != 0) exposure.positionQuantity += quantity;
+            Exposures.addValue(value + leg.offset, exposure.trusted && expiry.trusted, margin);
+        }
+    }
+
+    /// @notice Sums up options by underlying, once all legs are in.
+    function finish(Gathered memory gathered) internal pure {
+        unchecked {
+            for (uint256 i; i < gathered.expiries.length; ++i) {
+                uint256 underlying = gathered.expiryKeys[i] >> 41;
+                if (!gathered.hasOptions(i, underlying)) continue;
+                Expiry memory expiry = gathered.expiries[i];
+                Exposure memory exposure = gathered.exposures[gathered.placeOf(uint8(underlying))];
+                exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
+                exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
+                exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
+            }
+        }
+    }
+
+    /// @notice A unit's price, wad, rounded down, and the final price once settled.
+    function priceOf(
+        InstrumentId id,
+        ExpiryQuote[] calldata quotes,
+        Gathered memory gathered
+    ) internal view returns (uint256) {
+        bool isPut = requireDated(id);
+        Exposure memory exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
+        Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
+        if (isFuture(id)) return expiry.openShare == 0 ? expiry.fixedPart : expiry.forward;
+        if (expiry.openShare == 0) return settledPrice(expiry, id.strikeOf(), isPut);
+        expiry.openOptions(exposure);
+        return unitPrice(expiry, expiry.newStrike(lanesOf(gathered), requireStrike(id)), isPut);
+    }
+
+    /// @notice The expiry of a gathered leg, and a `Strike` of its own where it is an option that is not settled.
+    function find(
+        InstrumentId id,
+        ExpiryQuote[] calldata quotes,
+        Gathered memory gathered
+    ) internal view returns (Exposure memory exposure, Expiry memory expiry, Strike memory strike) {
+        exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
+        expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
+        if (!isFuture(id) && expiry.openShare != 0) strike = expiry.newStrike(lanesOf(gathered), id.strikeOf());
+    }
+
+    // Legs ------------------------------------------------------------------------------------------------------
+
+    function addFuture(Exposure memory exposure, Expiry memory expiry, int256 size) private pure returns (int256) {
+        if (expiry.openShare == 0) return Exposures.valueDown(size, expiry.fixedPart);
+        int256 quantity = openQuantity(expiry, size);
+        unchecked {
+            if (size > 0) exposure.longQuantity += uint256(quantity);
+            else exposure.shortQuantity += uint256(-quantity);
+            exposure.linearValue += Exposures.valueDown(size, expiry.openPart);
+        }
+        return Exposures.valueDown(size, expiry.forward);
+    }
+
+    function addOption(
+        Exposure memory exposure,
+        Expiry memory expiry,
+        Gathered memory gathered,
+        InstrumentId id,
+        int256 size,
+        bool isPut
+    ) private view returns (int256 value) {
+        uint256 strike = requireStrike(id);
+        if (expiry.openShare == 0) return Exposures.valueDown(size, settledPrice(expiry, strike, isPut));
+        if (size == 0) return 0;
+        Strike memory at = gathered.strikes[strikeOf(exposure, expiry, gathered, strike)];
+        value = Exposures.valueDown(size, unitPrice(expiry, at, isPut));
+        unchecked {
+            at.size += size;
+            if (size < 0) expiry.anySold = true;
+            expiry.value += value;
+            expiry.baseValue += size * int256(at.price);
+            expiry.stableChange += size * at.stableChange;
+            expiry.secondChange += size * at.secondChange;
+            exposure.optionDelta += optionDelta(expiry, at, size, isPut);
+            if (isPut) {
+                expiry.puts += size;
+                expiry.putPayoff += size * int256(strike);
+                exposure.linearValue += Exposures.valueDown(-size, expiry.openPart);
+            } else {
+                expiry.calls += size;
+            }
+        }
+    }
+
+    /// @dev ⌊size · (Φ(d₁), less one for a put) · openShare⌋, each product rounded down.
+    function optionDelta(
+        Expiry memory expiry,
+        Strike memory at,
+        int256 size,
+        bool isPut
+    ) internal pure returns (int256) {
+        unchecked {
+            int256 unit = int256(at.chance * expiry.openShare >> 112);
+            if (isPut) unit -= int256(expiry.openShare);
+            return (size * unit).divDown(Exposures.ONE);
+        }
+    }
+
+    /// @dev What of a size still moves, rounded away from 0: a leg at risk is never without a quantity.
+    function openQuantity(Expiry memory expiry, int256 size) internal pure returns (int256) {
+        if (expiry.openShare == 1e18) return size;
+        unchecked {
+            int256 open = int256((magnitude(size) * expiry.openShare + (1e18 - 1)) / 1e18);
+            return size < 0 ? -open : open;
+        }
+    }
+
+    /// @dev Place of the last strike of the expiry if it is the one, else of a new one at the end of its list.
+    function strikeOf(
+        Exposure memory exposure,
+        Expiry memory expiry,
+        Gathered memory gathered,
+        uint256 strike
+    ) private view returns (uint256 place) {
+        unchecked {
+            Strike[] memory strikes = gathered.strikes;
+            uint256 last = expiry.lastStrike;
+            if (last == 0) {
+                expiry.openOptions(exposure);
+                exposure.hasOptions = true;
+            } else if (strikes[last - 1].strike == strike) {
+                return last - 1;
+            }
+            place = gathered.strikeCount++;
+            strikes[place] = expiry.newStrike(lanesOf(gathered), strike);
+            if (last == 0) expiry.firstStrike = place + 1;
+            else strikes[last - 1].next = place + 1;
+            expiry.lastStrike = place + 1;
+        }
+    }
+
+    function lanesOf(Gathered memory gathered) internal view returns (NormalLanes lanes) {
+        lanes = gathered.lanes;
+        if (NormalLanes.unwrap(lanes) != 0) return lanes;
+        lanes = NormalDistribution.load(gathered.normalTable);
+        gathered.lanes = lanes;
+    }
+
+    function unitPrice(Expiry memory expiry, Strike memory at, bool isPut) private pure returns (uint256) {
+        return isPut ? Black76.putOf(at.price, expiry.forward, at.strike) : at.price;
+    }
+
+    function settledPrice(Expiry memory expiry, uint256 strike, bool isPut) private pure returns (uint256) {
+        (uint256 settled, uint256 from) = isPut ? (strike, expiry.fixedPart) : (expiry.fixedPart, strike);
+        return FixedPointMathLib.zeroFloorSub(settled, from);
+    }
+
+    // Instruments -----------------------------------------------------------------------------------------------
+
+    function keyOf(InstrumentId id) internal pure returns (uint256) {
+        return uint48(InstrumentId.unwrap(id) >> 200);
+    }
+
+    function isFuture(InstrumentId id) internal pure returns (bool) {
+        return InstrumentId.unwrap(id) >> 248 == uint256(InstrumentKind.Future);
+    }
+
+    function requireDated(InstrumentId id) private pure returns (bool isPut) {
+        uint256 kind = InstrumentId.unwrap(id) >> 248;
+        if (kind == uint256(InstrumentKind.Future)) return false;
+        uint256 optionType = uint8(InstrumentId.unwrap(id) >> 192);
+        isPut = optionType == uint256(OptionType.Put);
+        if (kind != uint256(InstrumentKind.Option) || (!isPut && optionType != uint256(OptionType.Call))) {
+            revert IMarginEngine.UnsupportedInstrument(id);
+        }
+    }
+
+    function requireStrike(InstrumentId id) private pure returns (uint256 strike) {
+        strike = id.strikeOf();
+        if (strike >= Exposures.PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(id.underlyingOf(), strike);
+    }
+}
