@@ -246,18 +246,20 @@ class Market:
             asset = self.system.record.assets[symbol]
             self.system.clearinghouse.transact("deposit", target, asset, units, sender=owner.address)
 
-    def instrument(self, symbol: str) -> int:
-        """Registry index of an underlying's perpetual."""
+    def instrument(self, symbol: str | int) -> int:
+        """Registry index of an underlying's perpetual; of another instrument it is what names it."""
+        if isinstance(symbol, int):
+            return symbol
         return self.system.record.instruments[f"PERP:{symbol}"]
 
-    def mark(self, symbol: str) -> int:
-        """Mark price of an underlying's perpetual, wad."""
+    def mark(self, symbol: str | int) -> int:
+        """Mark price of an underlying's perpetual, or of another instrument, wad."""
         return self.system.clearinghouse.call("markOf", self.instrument(symbol))
 
     def order(
         self,
         owner: Trader,
-        symbol: str,
+        symbol: str | int,
         size: Decimal | int | str,
         price: int,
         *,
@@ -284,7 +286,7 @@ class Market:
         return OrderDomain(self.system.evm.chain_id, self.system.exchange.address).sign(order, owner.key)
 
     def trade(
-        self, buyer: Trader, seller: Trader, symbol: str, size: Decimal | int | str, price: int | None = None
+        self, buyer: Trader, seller: Trader, symbol: str | int, size: Decimal | int | str, price: int | None = None
     ) -> Receipt:
         """The buyer takes the seller's order of that size, at mark unless a price (wad) is given."""
         price = self.mark(symbol) if price is None else price

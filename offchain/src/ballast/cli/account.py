@@ -7,9 +7,11 @@ from typing import Any
 import click
 from rich.table import Table
 
+from ballast.chain.accounts import read_account
 from ballast.chain.contracts import System
 from ballast.chain.views import AccountReport, report_account
 from ballast.cli.common import account_label, chain_options, console, json_option, money, print_json
+from ballast.cli.explanation import RiskReport, greeks_table, scenario_tables
 from ballast.errors import ConfigurationError
 
 
@@ -47,31 +49,38 @@ def account() -> None:
 @chain_options
 @json_option
 def show(account_id: int, system: System, as_json: bool) -> None:
-    """Holdings, health, requirement and its reasons.
+    """Holdings, health, requirement and its reasons; greeks, gains by scenario, and what hedges save.
 
     \b
     Examples:
       ballast account show 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
       ballast account show 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/2 --json
     """
-    report = report_account(system, account_id, system.connection.head())
+    block = system.connection.head()
+    report = report_account(system, account_id, block)
     if report.is_empty:
         raise ConfigurationError(f"{account_label(account_id)} holds nothing; check the owner and the index")
+    risk = RiskReport.of(system, read_account(system, account_id, block))
     if as_json:
-        print_json(report.as_dict())
+        print_json({**report.as_dict(), **risk.as_dict()})
         return
-    console.print(_health_table(report))
+    console.print(_health_table(report, risk))
     console.print(_holdings_table(report))
     console.print(_reasons_table(report))
+    if risk.has_options:
+        console.print(greeks_table(risk))
+        for table in scenario_tables(risk):
+            console.print(table)
 
 
-def _health_table(report: AccountReport) -> Table:
+def _health_table(report: AccountReport, risk: RiskReport) -> Table:
     margin = report.margin
     table = Table(title=f"{account_label(report.account)} at block {report.block.number}", show_header=False)
     rows = {
         "equity": money(margin.equity),
         "maintenance margin": money(margin.maintenanceMargin),
         "initial margin": money(margin.initialMargin),
+        "leg by leg it would be": f"{money(risk.leg_by_leg)}, netting saves {risk.netting_benefit:.0%}",
         "free for new risk": money(report.new_risk_equity - margin.initialMargin),
         "health factor": report.health_text,
         "state": report.state,

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 import click
 from rich.table import Table
 
+from ballast.chain.accounts import ChainAccount, read_account
 from ballast.chain.contracts import System
-from ballast.chain.ids import perp_of
-from ballast.chain.views import underlyings_of
+from ballast.chain.ids import KIND_OPTION, KIND_PERP, kind_of
+from ballast.chain.instruments import parse_instrument, underlying_of
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json
-from ballast.errors import BallastError, ConfigurationError
-from ballast.risk.book import Book
-from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote
+from ballast.cli.explanation import RiskReport
+from ballast.errors import ConfigurationError
+from ballast.risk.analysis import GREEKS, Greeks
+from ballast.risk.margin import CollateralLeg, Margin, Portfolio, PositionLeg, option_prices
+from ballast.risk.pricing import Surface
 
-CASH = "CASH"
-
-
-class TwinDisagrees(BallastError):
-    """The chain and the integer twin differ on the account as it is: nothing said of a change would be worth much."""
+CASH, COLLATERAL = "CASH", "COLLATERAL"
 
 
 @click.command()
@@ -33,132 +33,178 @@ class TwinDisagrees(BallastError):
     "legs",
     multiple=True,
     metavar="KIND:NAME:±AMOUNT",
-    help="PERP:ETH:+2, COLLATERAL:WBTC:-0.1, CASH:USDC:+500.",
+    help="PERP:ETH:+2, CALL:ETH:2026-12-25:3000:-5, FUTURE:BTC:2026-12-25:+1, COLLATERAL:WBTC:-0.1, CASH:USDC:+500.",
 )
 @click.option(
     "--shock", "shocks", multiple=True, metavar="NAME=±PERCENT", help="ETH=-20 or ETH=-20%: index and marks move."
 )
+@click.option(
+    "--volatility", "volatility_shocks", multiple=True, metavar="NAME=±PERCENT", help="ETH=+30%: of what it is now."
+)
 @chain_options
 @json_option
-def whatif(account_id: int, legs: tuple[str, ...], shocks: tuple[str, ...], system: System, as_json: bool) -> None:
-    """Add legs at their marks, move prices, and see equity, margins and health before and after.
+def whatif(
+    account_id: int,
+    legs: tuple[str, ...],
+    shocks: tuple[str, ...],
+    volatility_shocks: tuple[str, ...],
+    system: System,
+    as_json: bool,
+) -> None:
+    """Add legs at their marks, move prices and volatilities, and see equity, margins, greeks and health before and
+    after.
 
     \b
     Examples:
       ballast whatif 0x7099…79C8 --leg PERP:ETH:+2 --leg CASH:USDC:-1000
       ballast whatif 0x7099…79C8 --shock ETH=-20% --shock BTC=-15%
+      ballast whatif 0x7099…79C8 --leg PUT:ETH:2026-12-25:2500:+10 --volatility ETH=+30%
     """
     block = system.connection.head()
-    chain = read_account(system, account_id, block)
-    before = chain.engine.assess(chain.portfolio, chain.quotes, chain.settlement_usd)
-    if before.maintenance_margin != chain.maintenance_margin:
-        raise TwinDisagrees(f"maintenance margin: chain {chain.maintenance_margin}, twin {before.maintenance_margin}")
-    changed, quotes = chain.portfolio, chain.quotes
-    for leg in legs:
-        changed = add_leg(system, changed, quotes, leg)
+    added = [parse_leg(system, leg) for leg in legs]
+    chain = read_account(system, account_id, block, [leg.instrument for leg in added if leg.instrument])
+    changed = chain
+    for leg in added:
+        changed = add_leg(changed, leg)
     for shock in shocks:
-        changed, quotes = apply_shock(system, changed, quotes, shock)
-    after = chain.engine.assess(changed, quotes, chain.settlement_usd)
+        changed = shock_prices(system, changed, shock)
+    for shock in volatility_shocks:
+        changed = shock_volatility(system, changed, shock)
+    before, after = (RiskReport.of(system, account) for account in (chain, changed))
+    margins = chain.assess(), changed.assess()
     if as_json:
-        print_json(
-            {"account": hex(account_id), "block": block.number, "before": as_dict(before), "after": as_dict(after)}
-        )
+        names = {"account": hex(account_id), "block": block.number}
+        print_json({**names, "before": as_dict(margins[0], before), "after": as_dict(margins[1], after)})
         return
-    console.print(comparison(account_label(account_id), before, after))
+    console.print(comparison(account_label(account_id), margins, (before, after)))
 
 
-class ChainAccount:
-    """An account and everything its margin depends on, at one block."""
+@dataclass(frozen=True)
+class Leg:
+    """What is added, wad: an instrument, a collateral asset, or cash where both are 0."""
 
-    def __init__(
-        self, portfolio: Portfolio, quotes: Sequence[Quote], settlement_usd: int, engine: MarginEngine, mm: int
-    ):
-        self.portfolio, self.quotes, self.settlement_usd = portfolio, tuple(quotes), settlement_usd
-        self.engine, self.maintenance_margin = engine, mm
-
-
-def read_account(system: System, account: int, block: Any) -> ChainAccount:
-    """Reads all known underlyings' quotes too, so that legs in others can be added."""
-    portfolio = system.read("Clearinghouse", "portfolioOf", account, block=block)
-    current, previous, weight = system.read("MarginEngine", "riskBooks", block=block)
-    book = Book.decode(current)
-    ids = [grid.id for grid in book.underlyings]
-    listed = system.read("OracleHub", "listedUnderlyings", block=block)
-    wanted = underlyings_of(portfolio) | (listed & sum(1 << one for one in ids))
-    quotes, usd = system.read("OracleHub", "quotesOf", wanted & ~1, block=block)
-    multipliers = system.read_all([("MarginEngine", "shockMultiplierOf", [one]) for one in ids], block)
-    margin = system.read("Clearinghouse", "marginOf", account, block=block)
-    older = Book.decode(previous) if weight < WAD else None
-    engine = MarginEngine(book, older, weight, dict(zip(ids, multipliers, strict=True)))
-    known = [Quote(q.underlying, q.state, q.index, q.stable, q.second) for q in quotes]
-    return ChainAccount(Portfolio.of(portfolio), known, usd, engine, margin.maintenanceMargin)
+    amount: int
+    instrument: int = 0
+    asset: int = 0
+    underlying: int = 0
 
 
-def add_leg(system: System, portfolio: Portfolio, quotes: Sequence[Quote], text: str) -> Portfolio:
-    """The portfolio with a leg bought at its mark, or an amount of collateral or cash deposited."""
+def parse_leg(system: System, text: str) -> Leg:
+    """`CALL:ETH:2026-12-25:3000:+5` and the like.
+
+    Raises:
+        BadParameter: It is no leg; the message says what one looks like.
+        ConfigurationError: There is no such collateral or underlying.
+    """
+    what, _, amount = text.rpartition(":")
     try:
-        kind, name, amount = text.split(":")
         wad = int(Decimal(amount) * WAD)
-    except (ValueError, InvalidOperation):
+    except InvalidOperation:
         raise click.BadParameter(
             f"{text!r}: write KIND:NAME:±AMOUNT, such as PERP:ETH:+2", param_hint="--leg"
         ) from None
+    kind, _, name = what.partition(":")
     if kind == CASH:
-        return replace(portfolio, cash=portfolio.cash + wad)
-    if kind == "COLLATERAL":
-        return _add_collateral(system, portfolio, name, wad)
-    if kind == "PERP":
-        return _add_perp(portfolio, quotes, _underlying(system, name), wad)
-    raise click.BadParameter(f"{kind!r} is none of PERP, COLLATERAL, CASH", param_hint="--leg")
+        return Leg(wad)
+    if kind == COLLATERAL:
+        asset = _asset(system, name)
+        return Leg(wad, asset=asset, underlying=system.read("Clearinghouse", "assetOf", asset).underlying)
+    try:
+        return Leg(wad, instrument=parse_instrument(what, partial(_underlying, system)))
+    except ValueError as fault:
+        raise click.BadParameter(f"{fault}; or COLLATERAL:WETH, CASH:USDC", param_hint="--leg") from None
 
 
-def _add_collateral(system: System, portfolio: Portfolio, symbol: str, wad: int) -> Portfolio:
-    found = [asset for asset, known in system.deployment.assets.items() if known == symbol and asset]
-    if not found:
-        raise ConfigurationError(
-            f"no collateral named {symbol}; there are {', '.join(system.deployment.assets.values())}"
-        )
-    underlying = system.read("Clearinghouse", "assetOf", found[0]).underlying
-    held = {leg.asset: leg for leg in portfolio.collaterals}
-    amount = (held[found[0]].amount if found[0] in held else 0) + wad
+def _asset(system: System, symbol: str) -> int:
+    for asset, known in system.deployment.assets.items():
+        if known == symbol and asset:
+            return asset
+    raise ConfigurationError(f"no collateral named {symbol}; there are {', '.join(system.deployment.assets.values())}")
+
+
+def add_leg(account: ChainAccount, leg: Leg) -> ChainAccount:
+    """The account with a leg bought at its mark, or an amount of collateral or cash deposited."""
+    if leg.instrument:
+        portfolio = _with_position(account, leg)
+    elif leg.asset:
+        portfolio = _with_collateral(account.portfolio, leg)
+    else:
+        portfolio = replace(account.portfolio, cash=account.portfolio.cash + leg.amount)
+    return replace(account, portfolio=portfolio)
+
+
+def _with_collateral(portfolio: Portfolio, leg: Leg) -> Portfolio:
+    held = {one.asset: one for one in portfolio.collaterals}
+    amount = (held[leg.asset].amount if leg.asset in held else 0) + leg.amount
     if amount < 0:
-        raise ConfigurationError(f"the account holds less {symbol} than that")
-    held[found[0]] = CollateralLeg(found[0], underlying, amount)
-    return replace(portfolio, collaterals=tuple(leg for leg in held.values() if leg.amount))
+        raise ConfigurationError("the account holds less of that collateral")
+    held[leg.asset] = CollateralLeg(leg.asset, leg.underlying, amount)
+    return replace(portfolio, collaterals=tuple(one for one in held.values() if one.amount))
 
 
-def _add_perp(portfolio: Portfolio, quotes: Sequence[Quote], underlying: int, wad: int) -> Portfolio:
-    instrument = perp_of(underlying)
-    held = {leg.instrument: leg for leg in portfolio.positions}
-    index = next(quote.index for quote in quotes if quote.underlying == underlying)
-    old = held.get(instrument, PositionLeg(instrument, 0, index, 0))
-    held[instrument] = replace(old, size=old.size + wad, offset=old.offset - wad * old.mark // WAD)
-    closed = sum(leg.offset for leg in held.values() if not leg.size)
-    kept = tuple(leg for leg in held.values() if leg.size)
-    return replace(portfolio, cash=portfolio.cash + closed, positions=kept)
+def _with_position(account: ChainAccount, leg: Leg) -> Portfolio:
+    """Options are paid for from cash, the others from their own quote balance, which closing moves to cash."""
+    held = {one.instrument: one for one in account.portfolio.positions}
+    old = held.get(leg.instrument) or PositionLeg(leg.instrument, 0, _perp_mark(account, leg.instrument), 0)
+    paid = leg.amount * _mark(account, old) // WAD
+    is_option = kind_of(leg.instrument) == KIND_OPTION
+    held[leg.instrument] = replace(old, size=old.size + leg.amount, offset=old.offset - (0 if is_option else paid))
+    moved = sum(one.offset for one in held.values() if not one.size) - (paid if is_option else 0)
+    kept = tuple(one for one in held.values() if one.size)
+    return replace(account.portfolio, cash=account.portfolio.cash + moved, positions=kept)
 
 
-def apply_shock(
-    system: System, portfolio: Portfolio, quotes: Sequence[Quote], text: str
-) -> tuple[Portfolio, tuple[Quote, ...]]:
-    """Index, stable price and marks of one underlying, all moved alike."""
+def _perp_mark(account: ChainAccount, instrument: int) -> int:
+    """Index, as a perpetual that the account does not hold has no mark here; 0 for others, which the engine prices."""
+    if kind_of(instrument) != KIND_PERP:
+        return 0
+    return next(quote.index for quote in account.quotes if quote.underlying == underlying_of(instrument))
+
+
+def _mark(account: ChainAccount, leg: PositionLeg) -> int:
+    if kind_of(leg.instrument) == KIND_PERP:
+        return leg.mark
+    return option_prices([leg.instrument], account.quotes, account.expiries)[0]
+
+
+def shock_prices(system: System, account: ChainAccount, text: str) -> ChainAccount:
+    """Index, stable price and marks of one underlying, all moved alike; forwards follow."""
+    underlying, factor = _parse_shock(system, text, "--shock")
+    quotes = tuple(
+        replace(q, index=q.index * factor // WAD, stable=q.stable * factor // WAD, second=q.second * factor // WAD)
+        if q.underlying == underlying
+        else q
+        for q in account.quotes
+    )
+    legs = tuple(
+        replace(leg, mark=leg.mark * factor // WAD) if leg.underlying == underlying else leg
+        for leg in account.portfolio.positions
+    )
+    return replace(account, portfolio=replace(account.portfolio, positions=legs), quotes=quotes)
+
+
+def shock_volatility(system: System, account: ChainAccount, text: str) -> ChainAccount:
+    """Every volatility of one underlying, all moved alike."""
+    underlying, factor = _parse_shock(system, text, "--volatility")
+    expiries = []
+    for quote in account.expiries:
+        if quote.underlying == underlying:
+            curve = quote.curve.scaled(factor)
+            if factor < 0 or Surface.unpack(curve.pack()) != curve:
+                raise click.BadParameter(f"{text!r} is beyond what a surface can hold", param_hint="--volatility")
+            quote = replace(quote, surface=curve.pack())
+        expiries.append(quote)
+    return replace(account, expiries=tuple(expiries))
+
+
+def _parse_shock(system: System, text: str, option: str) -> tuple[int, int]:
+    """The underlying, and what it is multiplied by, wad."""
     name, _, percent = text.partition("=")
     try:
         factor = WAD + int(Decimal(percent.rstrip("%")) * WAD / 100)
     except InvalidOperation:
-        raise click.BadParameter(f"{text!r}: write NAME=±PERCENT, such as ETH=-20", param_hint="--shock") from None
-    underlying = _underlying(system, name)
-    moved = tuple(
-        replace(q, index=q.index * factor // WAD, stable=q.stable * factor // WAD, second=q.second * factor // WAD)
-        if q.underlying == underlying
-        else q
-        for q in quotes
-    )
-    legs = tuple(
-        replace(leg, mark=leg.mark * factor // WAD) if leg.underlying == underlying else leg
-        for leg in portfolio.positions
-    )
-    return replace(portfolio, positions=legs), moved
+        raise click.BadParameter(f"{text!r}: write NAME=±PERCENT, such as ETH=-20", param_hint=option) from None
+    return _underlying(system, name), factor
 
 
 def _underlying(system: System, name: str) -> int:
@@ -170,11 +216,13 @@ def _underlying(system: System, name: str) -> int:
     )
 
 
-def as_dict(margin: Margin) -> dict[str, Any]:
-    return {**vars(margin), "health_factor": margin.health_factor, "liquidatable": margin.is_liquidatable}
+def as_dict(margin: Margin, risk: RiskReport) -> dict[str, Any]:
+    health = {"health_factor": margin.health_factor, "liquidatable": margin.is_liquidatable}
+    return {**vars(margin), **health, **risk.as_dict()}
 
 
-def comparison(label: str, before: Margin, after: Margin) -> Table:
+def comparison(label: str, margins: tuple[Margin, Margin], risks: tuple[RiskReport, RiskReport]) -> Table:
+    before, after = margins
     table = Table("", "before", "after", "change", title=label)
     names = ("equity", "scan", "maintenance_margin", "initial_margin")
     for name in names:
@@ -182,8 +230,24 @@ def comparison(label: str, before: Margin, after: Margin) -> Table:
         table.add_row(name.replace("_", " "), money(old), money(new), money(new - old))
     free = [margin.new_risk_equity - margin.initial_margin for margin in (before, after)]
     table.add_row("free for new risk", money(free[0]), money(free[1]), money(free[1] - free[0]))
+    alone = [risk.leg_by_leg for risk in risks]
+    table.add_row("initial margin leg by leg", money(alone[0]), money(alone[1]), money(alone[1] - alone[0]))
+    table.add_row("netting saves", *(f"{risk.netting_benefit:.0%}" for risk in risks), "")
     table.add_row("health factor", *(_health(margin) for margin in (before, after)), "")
+    if any(risk.has_options for risk in risks):
+        table.add_section()
+        for row in _greek_rows(*risks):
+            table.add_row(*row)
     return table
+
+
+def _greek_rows(before: RiskReport, after: RiskReport) -> Iterator[tuple[str, ...]]:
+    """A row a greek of each underlying."""
+    for symbol in sorted({*before.underlyings, *after.underlyings}):
+        old, new = (risk.underlyings.get(symbol, Greeks()) for risk in (before, after))
+        for name in GREEKS:
+            values = getattr(old, name), getattr(new, name)
+            yield f"{symbol} {name}", f"{values[0]:+,.4f}", f"{values[1]:+,.4f}", f"{values[1] - values[0]:+,.4f}"
 
 
 def _health(margin: Margin) -> str:

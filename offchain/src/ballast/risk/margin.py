@@ -266,6 +266,15 @@ class Explanation:
     account_contribution: int
 
 
+@dataclass(frozen=True)
+class NodeValues:
+    """Price shocks in force and gains at each node of an underlying, wad, the stable node last."""
+
+    grid: Underlying
+    shocks: tuple[int, ...]
+    gains: tuple[int, ...]
+
+
 # ---- gathering
 
 
@@ -782,6 +791,23 @@ class MarginEngine:
         return _explanation(
             _margin(gathered, requirement), requirement.charges, tail, shares, len(portfolio.collaterals)
         )
+
+    def node_values(
+        self, portfolio: Portfolio, quotes: Iterable[Quote], expiries: Iterable[ExpiryQuote] = ()
+    ) -> dict[int, NodeValues]:
+        """What the legs of each underlying at risk are worth more at each node of the newer book.
+
+        Raises:
+            MarginError: as `assess`.
+        """
+        gathered = _gather(portfolio, quotes, WAD, self._multipliers, expiries)
+        found = {}
+        for exposure in gathered.held:
+            grid = self._current.grid(exposure)
+            nodes = range(grid.stable_node + 1)
+            shocks = tuple(exposure.shock_at(grid, node) for node in nodes)
+            found[exposure.quote.underlying] = NodeValues(grid, shocks, tuple(exposure.node_values(grid)))
+        return found
 
     def _blended_from(self, gathered: _Gathered) -> _BookRules | None:
         return self._previous if self._previous and self._previous.covers(gathered) else None

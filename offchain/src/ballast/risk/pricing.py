@@ -7,7 +7,7 @@ root of time) are wad. Black-76 with r = 0 (Black, "The pricing of commodity con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import isqrt
 
@@ -231,6 +231,11 @@ class Surface:
             raw, word = word % (1 << bits), word >> bits
             values.append(raw - (1 << bits) if name in _SIGNED and raw >> (bits - 1) else raw)
         return Surface(*reversed(values))
+
+    def scaled(self, factor: int) -> Surface:
+        """The same smile at all volatilities times ``factor``, wad; parameters rounded down."""
+        square = factor * factor
+        return replace(self, a=self.a * square // WAD**2, b=self.b * square // WAD**2)
 
     def variance(self, log_moneyness: int) -> int:
         """v(k), wad, rounded down; k = ln(strike / forward), wad."""
