@@ -13,7 +13,8 @@ from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
 from ballast.chain.ids import account_id
 from scripts.anvil import Anvil, anvil
-from scripts.bench.gas import ALL, COLLATERAL, GENESIS, SIZES, Bench
+from scripts.bench.gas import Bench
+from scripts.bench.system import ALL, COLLATERAL, GENESIS, SIZES
 
 
 @dataclass
