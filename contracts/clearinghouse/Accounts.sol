@@ -2,9 +2,9 @@
 pragma solidity ^0.8.30;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {LibBit} from "solady/utils/LibBit.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {IExpiries} from "../interfaces/IExpiries.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Markets} from "./Markets.sol";
@@ -17,6 +17,8 @@ import {OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 abstract contract Accounts is Vault, Markets {
     uint256 internal constant MAX_COLLATERALS = 8;
     uint256 internal constant MAX_POSITIONS = 64;
+    /// @dev Of an account's positions: each costs a bid its oracle.
+    uint256 internal constant MAX_UNDERLYINGS = 8;
     uint256 private constant FREE = type(uint256).max;
 
     function _newSet() internal view returns (WorkingSet memory set) {
@@ -68,7 +70,9 @@ abstract contract Accounts is Vault, Markets {
             PositionWord position = _accounts[id].positions[k];
             account.storedPositions[k] = account.positions[k] = position;
             uint256 marketPlace = _loadMarket(set, position.instrumentIn());
-            account.markets[k] = set.markets[marketPlace];
+            Market memory market = set.markets[marketPlace];
+            account.markets[k] = market;
+            account.underlyings |= 1 << market.underlying;
         }
         if (!_isFlat(account)) _needCollateral(set, account.foundAssets);
     }
@@ -84,7 +88,7 @@ abstract contract Accounts is Vault, Markets {
 
     /// @dev Fixes the quotes of every underlying met so far.
     function _refreshQuotes(WorkingSet memory set) internal {
-        if (set.needed == set.quoted && set.expiries.length == set.expiryKeys.length) return;
+        if (set.needed == set.quoted && !set.metExpiry) return;
         (set.quotes, set.settlementTokenUsd) = IOracleHub(_oracleHub).refresh(set.needed);
         set.quoted = set.needed;
         _readExpiries(set);
@@ -96,10 +100,6 @@ abstract contract Accounts is Vault, Markets {
         (set.quotes, set.settlementTokenUsd) = IOracleHub(_oracleHub).quotesOf(set.needed);
         _readExpiries(set);
         _markMarkets(set);
-    }
-
-    function _readExpiries(WorkingSet memory set) private view {
-        if (set.expiryKeys.length != 0) set.expiries = IExpiries(_expiries).quotesOf(set.expiryKeys);
     }
 
     /// @dev Realises the accounts loaded since the last call.
@@ -275,10 +275,14 @@ abstract contract Accounts is Vault, Markets {
         _unbind(account);
     }
 
-    /// @dev A place for a position of `market` behind the others.
+    /// @dev A place for a position of `market` behind the others. Those closed in the same act count among its underlyings.
     function _addPosition(OpenAccount memory account, Market memory market) private pure {
         uint256 count = account.header.positionCount++;
         if (count == MAX_POSITIONS) revert IClearinghouseCore.TooManyPositions(account.id);
+        account.underlyings |= 1 << market.underlying;
+        if (LibBit.popCount(account.underlyings) > MAX_UNDERLYINGS) {
+            revert IClearinghouseCore.TooManyUnderlyings(account.id);
+        }
         _bind(account, market.underlying);
         if (count == account.positions.length) {
             PositionWord[] memory positions = new PositionWord[](2 * count + 1);

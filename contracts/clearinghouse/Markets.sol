@@ -15,6 +15,7 @@ import {
     mulWadDown,
     positivePart
 } from "../math/FixedPoint.sol";
+import {IExpiries} from "../interfaces/IExpiries.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {expiryKeyOf} from "../types/ExpiryKey.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
@@ -24,6 +25,7 @@ import {Market, TermsWord, unpackFunding, unpackTerms} from "./Market.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
 import {PositionWord} from "./Words.sol";
 import {WorkingSet} from "./WorkingSet.sol";
+import {LibSort} from "solady/utils/LibSort.sol";
 
 /// @title Instruments: funding, basis, marks, open interest
 abstract contract Markets is ClearinghouseStorage {
@@ -44,7 +46,7 @@ abstract contract Markets is ClearinghouseStorage {
         Market memory market = _readMarket(index);
         set.needed |= 1 << market.underlying;
         set.metMarkets |= bit;
-        if (market.dated) set.addExpiry(expiryKeyOf(uint8(market.underlying), uint40(market.expiry)));
+        if (market.dated) set.metExpiry = true;
         set.addMarket(market);
         return count;
     }
@@ -107,14 +109,34 @@ abstract contract Markets is ClearinghouseStorage {
     }
 
     function _markDated(WorkingSet memory set, Market memory market) private pure {
-        uint256 key = expiryKeyOf(uint8(market.underlying), uint40(market.expiry));
-        uint256 place;
-        while (set.expiryKeys[place] != key) ++place;
+        (, uint256 place) = LibSort.searchSorted(set.expiryKeys, _expiryKeyOf(market));
         ExpiryQuote memory quote = set.expiries[place];
         market.expiryTrusted = quote.trusted;
         market.settled = quote.openShare == 0;
         if (market.settled) market.mark = _payoff(market, quote.fixedPart);
         else if (!market.option) market.mark = _forward(quote, market.spot);
+    }
+
+    /// @dev Asks for every expiry met so far.
+    function _readExpiries(WorkingSet memory set) internal view {
+        if (!set.metExpiry) return;
+        set.metExpiry = false;
+        uint256[] memory keys = new uint256[](set.marketCount);
+        uint256 count;
+        for (uint256 i; i < set.marketCount; ++i) {
+            if (set.markets[i].dated) keys[count++] = _expiryKeyOf(set.markets[i]);
+        }
+        // Only shortens the array.
+        assembly ("memory-safe") {
+            mstore(keys, count)
+        }
+        LibSort.insertionSort(keys);
+        LibSort.uniquifySorted(keys);
+        (set.expiryKeys, set.expiries) = (keys, IExpiries(_expiries).quotesOf(keys));
+    }
+
+    function _expiryKeyOf(Market memory market) private pure returns (uint256) {
+        return expiryKeyOf(uint8(market.underlying), uint40(market.expiry));
     }
 
     /// @dev The part that is known and ⌊open share · index · (1 + premium)⌋, at least one wei: as the margin engine has it.

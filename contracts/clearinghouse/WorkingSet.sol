@@ -50,7 +50,7 @@ struct Totals {
 /// @param storedPositions As read.
 /// @param positions Now, `header.positionCount` of them; may be longer than that.
 /// @param markets The instrument of each of `positions`.
-/// @param realised What opening moved from each stored position's quote balance into cash.
+/// @param underlyings Bitmap of those of the positions met so far.
 /// @param opened Whether its positions have been realised.
 /// @param check What must hold at the end.
 /// @param tolerance Fees paid and 0.1 % of the notional traded, wad.
@@ -70,7 +70,7 @@ struct OpenAccount {
     PositionWord[] storedPositions;
     PositionWord[] positions;
     Market[] markets;
-    int256[] realised;
+    uint256 underlyings;
     bool opened;
     Check check;
     uint256 tolerance;
@@ -82,8 +82,9 @@ struct OpenAccount {
 /// @param markets Instruments met so far, `marketCount` of them; longer than that.
 /// @param metMarkets Bitmap of their registry indices, modulo 256.
 /// @param quotes By ascending underlying.
-/// @param expiryKeys Expiries met so far, ascending.
-/// @param expiries Their quotes, once read; fewer while keys were added since.
+/// @param metExpiry Whether a dated instrument was met since `expiries` were read.
+/// @param expiryKeys Of `expiries`, ascending.
+/// @param expiries Quotes of every expiry met before they were read.
 /// @param settlementTokenUsd Wad.
 /// @param quoted Bitmap of the underlyings in `quotes`.
 /// @param needed Bitmap of the underlyings met so far.
@@ -95,6 +96,7 @@ struct WorkingSet {
     uint256 marketCount;
     uint256 metMarkets;
     Quote[] quotes;
+    bool metExpiry;
     uint256[] expiryKeys;
     ExpiryQuote[] expiries;
     uint256 settlementTokenUsd;
@@ -102,7 +104,7 @@ struct WorkingSet {
     uint256 needed;
 }
 
-using {addAccount, addExpiry, addMarket} for WorkingSet global;
+using {addAccount, addMarket} for WorkingSet global;
 
 /// @dev Empty places for accounts: one word each, not to be read before they are set.
 function placesForAccounts(uint256 count) pure returns (OpenAccount[] memory places) {
@@ -144,19 +146,4 @@ function addMarket(WorkingSet memory set, Market memory market) pure {
         }
     }
     set.markets[count] = market;
-}
-
-/// @dev Keeps keys ascending and distinct.
-function addExpiry(WorkingSet memory set, uint256 key) pure {
-    uint256[] memory keys = set.expiryKeys;
-    uint256 count = keys.length;
-    uint256 place = count;
-    while (place != 0 && keys[place - 1] >= key) --place;
-    if (place != count && keys[place] == key) return;
-    uint256[] memory longer = new uint256[](count + 1);
-    for (uint256 i; i < count; ++i) {
-        longer[i < place ? i : i + 1] = keys[i];
-    }
-    longer[place] = key;
-    set.expiryKeys = longer;
 }

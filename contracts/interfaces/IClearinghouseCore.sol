@@ -105,6 +105,7 @@ interface IClearinghouseCore {
     error OutflowLimitExceeded(uint8 asset, uint256 available, uint256 requested);
     error TooManyCollaterals(AccountId account);
     error TooManyPositions(AccountId account);
+    error TooManyUnderlyings(AccountId account);
     error IsolatedAccountBound(AccountId account, uint8 bound, uint8 underlying);
     error InitialMarginShortfall(AccountId account, int256 equity, uint256 requirement);
     /// @dev Between maintenance and initial margin only acts that lower risk are allowed; `rule` names which broke.

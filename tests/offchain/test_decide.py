@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ballast.chain.ids import option_of, perp_of
 from ballast.keeper.decide import PRICE_SLACK, AccountHealth, AuctionState, IntentKind, Policy, Snapshot, intents
 
 WAD = 10**18
@@ -19,7 +20,7 @@ def health(account, **changes):
         initial=1_250 * WAD,
         fixed=20 * WAD,
         gross=10_000 * WAD,
-        instruments=frozenset({1}),
+        instruments=frozenset({perp_of(1)}),
         assets=frozenset({1}),
         position_nonce=5,
         in_liquidation=False,
@@ -122,10 +123,19 @@ def test_bid__capital_is_limited__takes_what_it_can_margin():
         (RICH, replace(POLICY, least_profit=40 * WAD)),
         (RICH, replace(POLICY, related=frozenset({SICK >> 96}))),
         (RICH, replace(POLICY, bidder=None)),
-        (replace(RICH, instruments=frozenset(range(2, 66))), POLICY),
+        (replace(RICH, instruments=frozenset(option_of(1, 1, strike, is_put=False) for strike in range(64))), POLICY),
+        (replace(RICH, instruments=frozenset(perp_of(underlying) for underlying in range(2, 10))), POLICY),
         (replace(RICH, assets=frozenset(range(2, 10))), POLICY),
     ],
-    ids=["no capital", "profit too small", "related owner", "no bidder", "no slot for positions", "no slot for assets"],
+    ids=[
+        "no capital",
+        "profit too small",
+        "related owner",
+        "no bidder",
+        "no slot for positions",
+        "too many underlyings",
+        "no slot for assets",
+    ],
 )
 def test_bid__not_worth_it_or_not_possible__nothing(bidder, policy):
     seen = snapshot(bidder, health(SICK, in_liquidation=True), auctions=[AUCTION])

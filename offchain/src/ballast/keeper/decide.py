@@ -11,9 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ballast.chain.instruments import underlying_of
+
 WAD = 10**18
 # The discount only grows while a bid waits; this covers the contract's rounding of the price.
 PRICE_SLACK = WAD // 10**6
+MOST_POSITIONS, MOST_UNDERLYINGS, MOST_COLLATERALS = 64, 8, 8
+"""What the clearinghouse lets one account hold; underlyings are those of its positions."""
 
 
 class IntentKind(StrEnum):
@@ -29,7 +33,7 @@ class AccountHealth:
 
     Attributes:
         gross: Σ absolute value of positions when last read, about what a hedge of the whole account trades.
-        instruments: Registry indices of its positions; assets: ids of its collaterals.
+        instruments: Ids of its positions' instruments; assets: ids of its collaterals.
     """
 
     account: int
@@ -213,7 +217,14 @@ def _bid(auction: AuctionState, health: AccountHealth | None, bidder: AccountHea
 
 
 def _fits(health: AccountHealth, bidder: AccountHealth) -> bool:
-    return len(health.instruments | bidder.instruments) <= 64 and len(health.assets | bidder.assets) <= 8
+    """Whether the bidder may hold both accounts' legs at once."""
+    instruments = health.instruments | bidder.instruments
+    underlyings = {underlying_of(instrument) for instrument in instruments}
+    return (
+        len(instruments) <= MOST_POSITIONS
+        and len(underlyings) <= MOST_UNDERLYINGS
+        and len(health.assets | bidder.assets) <= MOST_COLLATERALS
+    )
 
 
 def _gain_whole(auction: AuctionState, health: AccountHealth) -> int:

@@ -52,7 +52,7 @@ def _health(entry: Any, view: Any) -> AccountHealth:
         initial=margin.initialMargin,
         fixed=margin.fixedCharge,
         gross=sum(abs(leg.value - leg.quote) for leg in view.positions),
-        instruments=frozenset(leg.index for leg in view.positions),
+        instruments=frozenset(leg.instrument for leg in view.positions),
         assets=frozenset(leg.asset for leg in view.collaterals),
         position_nonce=view.positionNonce,
         in_liquidation=view.inLiquidation,
