@@ -9,7 +9,7 @@ from ballast.risk.margin import option_prices
 from tests.support.dated_portfolios import random_dated_portfolio, random_expiries
 from tests.support.margin import plain, random_quotes, random_scene
 
-SCENES, PORTFOLIOS = 60, 20
+SCENES, NIGHTLY_SCENES, PORTFOLIOS = 60, 500, 20
 USD_PRICES = [10**18, 98 * 10**16, 9 * 10**17]
 
 
@@ -33,4 +33,10 @@ def compare(seed: int, portfolios: int) -> None:
 
 @pytest.mark.parametrize("seed", range(SCENES))
 def test_assess_and_explain__random_options_and_futures__equal_the_twin_to_the_wei(seed):
+    compare(seed, PORTFOLIOS)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(SCENES, SCENES + NIGHTLY_SCENES))
+def test_assess_and_explain__ten_thousand_portfolios__equal_the_twin_to_the_wei(seed):
     compare(seed, PORTFOLIOS)

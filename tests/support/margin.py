@@ -25,7 +25,7 @@ from ballast.risk.margin import (
 )
 from tests.support.evm import Contract, Evm
 
-UNDERLYINGS = (1, 2, 3, 7, 255)
+UNDERLYINGS = (1, 2, 3, 7, 8, 40, 254, 255)
 
 
 def plain(value: Any) -> Any:
@@ -50,8 +50,8 @@ def random_underlying(random: Random, identifier: int, prices: int, volatilities
         tuple(volatility_shocks),
         *charges,
         depth,
-        BILLION // 2,
-        86_400,
+        random.choice([BILLION // 2, random.randint(0, BILLION)]),
+        random.choice([86_400, random.randint(1, 90 * 86_400)]),
     )
 
 

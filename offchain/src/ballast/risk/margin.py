@@ -41,7 +41,7 @@ LEG_LIMIT = 256
 BLEND_DURATION = 86_400
 MULTIPLIER_STEP_PER_HOUR = 50_000_000
 INT256_MAX, INT256_MIN = 2**255 - 1, -(2**255)
-_PERP = 1
+PERP = 1
 
 
 class MarginError(BallastError):
@@ -434,7 +434,7 @@ class _Gathered:
         return expiry.price(strike, is_put(instrument))
 
     def add_position(self, leg: PositionLeg) -> None:
-        if leg.kind != _PERP:
+        if leg.kind != PERP:
             self._add_dated(leg)
             return
         if leg.mark >= PRICE_LIMIT:
@@ -663,7 +663,7 @@ class _BookRules:
             return 0
         exposure = gathered.exposures[leg.underlying]
         token_share = self._depeg(gathered) * exposure.quote.index * abs(leg.size) // (WAD * WAD)
-        if leg.kind == _PERP:
+        if leg.kind == PERP:
             return token_share + self._linear_share(exposure, tail, scan, leg.linear_value, leg.size)
         expiry = gathered.expiry(exposure, leg.instrument)
         if expiry.quote.is_settled:

@@ -1,20 +1,24 @@
 """Margin of thousands of accounts at once, in floats: fast, close, and never the last word.
 
-The same formulas as `ballast.risk.margin`, without its roundings. Against the integers, each figure is within
-``ERROR_BOUND`` of the account's gross value, plus ``ERROR_FLOOR`` value units: whoever acts on a figure near a
-threshold asks the chain. Amounts are floats of value units and whole units of the underlying.
+The same formulas as `ballast.risk.margin`, without its roundings; a unit of each future and option is priced by its
+integers once, for all its holders (`ballast.risk.units`). Against the integers, each figure is within ``ERROR_BOUND``
+of the account's gross value, plus ``ERROR_FLOOR`` value units: who acts on a figure near a threshold asks the chain.
+Gross value is Σ of the absolute values of cash, collateral, and positions and their offsets, an option counting as the
+sum of its forward and its strike. Amounts are floats of value units and whole units of the underlying.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.risk.book import ONE_E9, WAD, Book
-from ballast.risk.margin import BILLION, HIGHEST_PRICE_RATIO, LOWEST_SHOCK, OracleState, Portfolio, Quote
+from ballast.risk.dated import ExpiryQuote
+from ballast.risk.margin import BILLION, HIGHEST_PRICE_RATIO, LOWEST_SHOCK, PERP, OracleState, Portfolio, Quote
+from ballast.risk.units import DatedLegs, Units
 
 ERROR_BOUND = 1e-12
 ERROR_FLOOR = 1e-9
@@ -27,7 +31,8 @@ Integers = NDArray[np.int64]
 class Holdings:
     """Many portfolios as flat arrays: ``account`` is the row of each leg's owner, ``underlying`` and ``asset`` are ids.
 
-    ``offset`` is the quote balance less funding owed; a position is worth size · mark + offset.
+    ``offset`` is the quote balance less funding owed; a position is worth size · mark + offset. Positions are perps;
+    futures and options are in ``dated``.
     """
 
     cash: Floats
@@ -40,12 +45,14 @@ class Holdings:
     position_size: Floats
     position_mark: Floats
     position_offset: Floats
+    dated: DatedLegs = field(default_factory=lambda: DatedLegs.of([]))
 
     @staticmethod
     def of(portfolios: Sequence[Portfolio]) -> Holdings:
         """From exact portfolios, whose amounts are wad."""
         collaterals = [(row, leg) for row, portfolio in enumerate(portfolios) for leg in portfolio.collaterals]
-        positions = [(row, leg) for row, portfolio in enumerate(portfolios) for leg in portfolio.positions]
+        legs = [(row, leg) for row, portfolio in enumerate(portfolios) for leg in portfolio.positions]
+        positions = [(row, leg) for row, leg in legs if leg.kind == PERP]
         return Holdings(
             cash=_units([portfolio.cash for portfolio in portfolios]),
             collateral_account=_integers([row for row, _ in collaterals]),
@@ -57,6 +64,7 @@ class Holdings:
             position_size=_units([leg.size for _, leg in positions]),
             position_mark=_units([leg.mark for _, leg in positions]),
             position_offset=_units([leg.offset for _, leg in positions]),
+            dated=DatedLegs.of([(row, leg) for row, leg in legs if leg.kind != PERP]),
         )
 
 
@@ -93,12 +101,19 @@ class _Requirement:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Exposures by account (rows) and underlying (columns of the book)."""
+    """Exposures by account (rows) and underlying (columns of the book); ``changes`` of options by node as well,
+    ``vega`` by column of the expiry, ``loss_cap`` by account alone: infinite where there is no bound."""
 
     value: Floats
     long: Floats
     short: Floats
     positions: Floats
+    delta: Floats
+    sold: Floats
+    changes: Floats
+    long_vega: Floats
+    short_vega: Floats
+    loss_cap: Floats
 
 
 class VectorEngine:
@@ -116,40 +131,61 @@ class VectorEngine:
         self._weight = weight_of_current / WAD
         self._multipliers = dict(multipliers or {})
 
-    def assess(self, holdings: Holdings, quotes: Sequence[Quote], settlement_token_usd: int = WAD) -> Estimates:
+    def assess(
+        self,
+        holdings: Holdings,
+        quotes: Sequence[Quote],
+        settlement_token_usd: int = WAD,
+        expiries: Sequence[ExpiryQuote] = (),
+    ) -> Estimates:
         """Estimates for every account.
 
         Args:
             quotes: One for every underlying held; an underlying without one makes its holders' figures NaN.
+            expiries: The same for futures and options.
         """
         by_id = {quote.underlying: quote for quote in quotes}
-        requirement = self._requirement(self._current, holdings, by_id, settlement_token_usd)
+        units = self._units_of(self._current, holdings, by_id, expiries)
+        requirement, cap = self._requirement(self._current, holdings, by_id, units, settlement_token_usd)
         if self._previous is not None:
-            before = self._requirement(self._previous, holdings, by_id, settlement_token_usd)
+            previous = self._units_of(self._previous, holdings, by_id, expiries)
+            before, _ = self._requirement(self._previous, holdings, by_id, previous, settlement_token_usd)
             requirement = _blend(before, requirement, self._weight)
-        equity, gross = _equity(self._current, holdings, by_id)
+        equity, gross = _equity(self._current, holdings, by_id, units)
+        scan = requirement.scan
+        most = np.maximum(cap, scan)
         return Estimates(
             equity=equity,
             halt_bonus=requirement.halt_bonus,
-            scan=requirement.scan,
-            maintenance_margin=requirement.scan + requirement.charges,
-            liquidation_end_margin=requirement.scan * requirement.liquidation_end_factor + requirement.charges,
-            initial_margin=requirement.scan * requirement.initial_factor + requirement.charges,
+            scan=scan,
+            maintenance_margin=scan + requirement.charges,
+            liquidation_end_margin=np.minimum(scan * requirement.liquidation_end_factor, most) + requirement.charges,
+            initial_margin=np.minimum(scan * requirement.initial_factor, most) + requirement.charges,
             gross=gross,
         )
 
-    def _requirement(self, book: Book, holdings: Holdings, quotes: Mapping[int, Quote], usd: int) -> _Requirement:
+    def _units_of(
+        self, book: Book, holdings: Holdings, quotes: Mapping[int, Quote], expiries: Sequence[ExpiryQuote]
+    ) -> Units:
+        by_key = {expiry.key: expiry for expiry in expiries}
+        return Units.of(book, holdings.dated.instruments, quotes, by_key, self._multipliers)
+
+    def _requirement(
+        self, book: Book, holdings: Holdings, quotes: Mapping[int, Quote], units: Units, usd: int
+    ) -> tuple[_Requirement, Floats]:
+        """What a book asks, and the most that each account can lose."""
         index = _index(book, quotes)
-        gathered = _gather(book, holdings, index)
+        gathered = _gather(book, holdings, index, units)
         shocks = self._shocks(book, quotes)
         accounts = np.ones(len(holdings.cash))
-        return _Requirement(
-            scan=_scan(book, gathered, shocks),
+        requirement = _Requirement(
+            scan=np.minimum(_scan(book, gathered, shocks), gathered.loss_cap),
             charges=_charges(book, holdings, gathered, index, usd),
             halt_bonus=_halt_bonus(book, gathered, shocks, quotes),
             initial_factor=accounts * (book.initial_factor / ONE_E9),
             liquidation_end_factor=accounts * (book.liquidation_end_factor / ONE_E9),
         )
+        return requirement, gathered.loss_cap
 
     def _shocks(self, book: Book, quotes: Mapping[int, Quote]) -> Floats:
         """Price shock of each node of each underlying; the last column is the stable node."""
@@ -176,11 +212,12 @@ def _halt_bonus(book: Book, gathered: _Gathered, shocks: Floats, quotes: Mapping
     for column, grid in enumerate(book.underlyings):
         quote = quotes.get(grid.id)
         if quote is not None and quote.state == OracleState.HALTED:
-            bonus += np.maximum(0.0, np.max(np.outer(gathered.value[:, column], shocks[column]), axis=1))
+            values = np.outer(gathered.value[:, column], shocks[column]) + gathered.changes[:, column]
+            bonus += np.maximum(0.0, np.max(values, axis=1))
     return bonus
 
 
-def _equity(book: Book, holdings: Holdings, quotes: Mapping[int, Quote]) -> tuple[Floats, Floats]:
+def _equity(book: Book, holdings: Holdings, quotes: Mapping[int, Quote], units: Units) -> tuple[Floats, Floats]:
     """Equity and gross value."""
     collateral = _collateral_values(book, holdings, _index(book, quotes))
     position = holdings.position_size * holdings.position_mark
@@ -191,6 +228,9 @@ def _equity(book: Book, holdings: Holdings, quotes: Mapping[int, Quote]) -> tupl
     ):
         np.add.at(target, holdings.collateral_account, of_collateral)
         np.add.at(target, holdings.position_account, of_position)
+    dated = holdings.dated
+    np.add.at(equity, dated.account, dated.size * units.price[dated.instrument] + dated.offset)
+    np.add.at(gross, dated.account, np.abs(dated.size) * units.gross[dated.instrument] + np.abs(dated.offset))
     return equity, gross
 
 
@@ -200,9 +240,9 @@ def _index(book: Book, quotes: Mapping[int, Quote]) -> Floats:
     return np.array([index / WAD if index else np.nan for index in known])
 
 
-def _gather(book: Book, holdings: Holdings, index: Floats) -> _Gathered:
+def _gather(book: Book, holdings: Holdings, index: Floats, units: Units) -> _Gathered:
     shape = (len(holdings.cash), len(book.underlyings))
-    value, long, short, positions = (np.zeros(shape) for _ in range(4))
+    value, long, short, positions, delta = (np.zeros(shape) for _ in range(5))
     owners, columns = holdings.collateral_account, _columns(book, holdings.collateral_underlying)
     np.add.at(value, (owners, columns), _collateral_values(book, holdings, index))
     np.add.at(long, (owners, columns), holdings.collateral_amount)
@@ -213,12 +253,76 @@ def _gather(book: Book, holdings: Holdings, index: Floats) -> _Gathered:
     np.add.at(positions, (owners, columns), np.abs(holdings.position_size))
     unknown = np.concatenate(
         [
-            holdings.collateral_account[_unknown(book, holdings.collateral_underlying)],
-            holdings.position_account[_unknown(book, holdings.position_underlying)],
+            holdings.collateral_account[_unknown_collaterals(book, holdings)],
+            holdings.position_account[_unknown(book, holdings.position_underlying) & (holdings.position_size != 0)],
         ]
     )
     value[unknown] = np.nan
-    return _Gathered(value, long, short, positions)
+    dated = holdings.dated.held
+    where, of = (dated.account, units.column[dated.instrument]), dated.instrument
+    quantity = dated.size * units.quantity[of]
+    np.add.at(value, where, dated.size * units.linear[of])
+    np.add.at(long, where, np.maximum(0.0, quantity))
+    np.add.at(short, where, np.maximum(0.0, -quantity))
+    np.add.at(positions, where, np.abs(dated.size) * units.counted[of])
+    np.add.at(delta, where, dated.size * units.delta[of])
+    linear = (long + short).any(axis=1)
+    sold, loss_cap = _sold_and_loss_cap(shape, dated, units, linear)
+    changes = np.zeros((*shape, units.changes.shape[1]))
+    np.add.at(changes, where, dated.size[:, None] * units.changes[of])
+    return _Gathered(value, long, short, positions, delta, sold, changes, *_vegas(shape, dated, units), loss_cap)
+
+
+def _by_column(shape: tuple[int, int], by_expiry: Floats, units: Units) -> Floats:
+    total = np.zeros(shape)
+    np.add.at(total.T, units.column_of_expiry, by_expiry.T)
+    return total
+
+
+def _vegas(shape: tuple[int, int], dated: DatedLegs, units: Units) -> tuple[Floats, Floats]:
+    """Σ over expiries of what options gain at the highest volatility: where they gain, where they lose."""
+    vega = np.zeros((shape[0], units.expiries))
+    options = units.expiry[dated.instrument] >= 0
+    of = dated.instrument[options]
+    np.add.at(vega, (dated.account[options], units.expiry[of]), dated.size[options] * units.vega[of])
+    return tuple(_by_column(shape, np.maximum(0.0, side), units) for side in (vega, -vega))  # type: ignore[return-value]
+
+
+def _sold_and_loss_cap(
+    shape: tuple[int, int], dated: DatedLegs, units: Units, linear: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Σ of what is sold more than bought, by underlying; and max(0, Σ of value less worst pay-off over expiries).
+
+    The latter is infinite where an account has a linear leg, no option, or sold more of a type than it bought.
+    """
+    sold, naked = np.zeros(shape), linear.copy()
+    for is_put in (False, True):
+        columns = np.where(units.is_put == is_put, units.expiry, -1)
+        net, negative = dated.net((shape[0], units.expiries), columns)
+        sold += _by_column(shape, np.maximum(0.0, -net), units)
+        naked |= negative.any(axis=1)
+    options = units.expiry[dated.instrument] >= 0
+    holders = np.zeros(shape[0], dtype=np.bool_)
+    holders[dated.account[options]] = True
+    cap = np.where(holders & ~naked, 0.0, np.inf)
+    for expiry in range(units.expiries):
+        cap += _greatest_loss(shape[0], dated, units, options & (units.expiry[dated.instrument] == expiry))
+    return sold, np.maximum(0.0, cap)
+
+
+def _greatest_loss(accounts: int, dated: DatedLegs, units: Units, chosen: NDArray[np.bool_]) -> Floats:
+    """Value less worst pay-off of the chosen legs, all of one expiry; at 0 or at a strike: it is straight between."""
+    listed, place = np.unique(dated.instrument[chosen], return_inverse=True)
+    sizes, worst = np.zeros((accounts, len(listed))), np.zeros(accounts)
+    np.add.at(sizes, (dated.account[chosen], place), dated.size[chosen])
+    strikes, sign = units.strike[listed], np.where(units.is_put[listed], -1.0, 1.0)
+    sellers = np.zeros(accounts, dtype=np.bool_)
+    sellers[dated.account[chosen & (dated.size < 0)]] = True
+    prices = np.concatenate([[0.0], strikes])
+    payoffs = np.maximum(0.0, sign * (prices[:, None] - strikes))
+    worst[sellers] = (sizes[sellers] @ payoffs.T).min(axis=1)
+    value: Floats = sizes @ units.price[listed] - worst
+    return value
 
 
 def _scan(book: Book, gathered: _Gathered, shocks: Floats) -> Floats:
@@ -229,6 +333,7 @@ def _scan(book: Book, gathered: _Gathered, shocks: Floats) -> Floats:
     for column in range(len(book.underlyings)):
         value = gathered.value[:, [column]]
         losses -= np.where(value != 0, value * by_row[:, column], 0.0)
+        losses -= gathered.changes[:, column][:, nodes[:, column]]
     historical = losses[:, : len(book.historical)]
     tail = np.sort(historical, axis=1)[:, -book.tail_rows :].mean(axis=1)
     scan = np.maximum(0.0, tail)
@@ -240,7 +345,7 @@ def _scan(book: Book, gathered: _Gathered, shocks: Floats) -> Floats:
 
 def _charges(book: Book, holdings: Holdings, gathered: _Gathered, index: Floats, usd: int) -> Floats:
     haircuts = np.array([asset.haircut for asset in book.assets]) / ONE_E9
-    known = holdings.collateral_asset < len(haircuts)
+    known = (holdings.collateral_asset < len(haircuts)) | (holdings.collateral_amount == 0)
     rates = np.where(known, haircuts[np.minimum(holdings.collateral_asset, len(haircuts) - 1)], np.nan)
     charges = np.zeros(len(holdings.cash))
     np.add.at(charges, holdings.collateral_account, _collateral_values(book, holdings, index) * rates)
@@ -250,7 +355,14 @@ def _charges(book: Book, holdings: Holdings, gathered: _Gathered, index: Floats,
     depth = _units([grid.depth for grid in book.underlyings])
     depeg = max(0.0, book.settlement_token_floor / ONE_E9 - usd / WAD)
     charges += np.minimum(gathered.long, gathered.short) @ (basis * price)
-    charges += np.maximum(0.0, np.abs(gathered.long - gathered.short) - depth) @ (concentration * price)
+    vega, short_options = (
+        np.array([getattr(grid, name) for grid in book.underlyings]) / ONE_E9
+        for name in ("hedged_vega", "short_options")
+    )
+    charges += np.minimum(gathered.long_vega, gathered.short_vega) @ vega
+    charges += gathered.sold @ (short_options * price)
+    net = gathered.long - gathered.short + gathered.delta
+    charges += np.maximum(0.0, np.abs(net) - depth) @ (concentration * price)
     charges += gathered.positions @ (depeg * price)
     charges += np.where(gathered.positions.any(axis=1), book.fixed_charge / ONE_E9, 0.0)
     return charges
@@ -273,7 +385,14 @@ def _blend(before: _Requirement, after: _Requirement, weight: float) -> _Require
 def _collateral_values(book: Book, holdings: Holdings, index: Floats) -> Floats:
     columns = _columns(book, holdings.collateral_underlying)
     values: Floats = holdings.collateral_amount * index[columns]
-    return np.where(_unknown(book, holdings.collateral_underlying), np.nan, values)
+    return np.where(
+        holdings.collateral_amount == 0, 0.0, np.where(_unknown_collaterals(book, holdings), np.nan, values)
+    )
+
+
+def _unknown_collaterals(book: Book, holdings: Holdings) -> NDArray[np.bool_]:
+    """Legs of nothing ask nothing of a book that does not know them."""
+    return _unknown(book, holdings.collateral_underlying) & (holdings.collateral_amount != 0)
 
 
 def _columns(book: Book, underlyings: Integers) -> Integers:
