@@ -66,11 +66,11 @@ abstract contract Accounts is Vault, Markets {
         // With room for one more, which a trade may open.
         account.positions = new PositionWord[](count + 1);
         account.markets = placesForMarkets(count + 1);
+        mapping(uint256 place => PositionWord) storage positions = _accounts[id].positions;
         for (uint256 k; k < count; ++k) {
-            PositionWord position = _accounts[id].positions[k];
+            PositionWord position = positions[k];
             account.storedPositions[k] = account.positions[k] = position;
-            uint256 marketPlace = _loadMarket(set, position.instrumentIn());
-            Market memory market = set.markets[marketPlace];
+            Market memory market = _loadMarket(set, position.instrumentIn());
             account.markets[k] = market;
             account.underlyings |= 1 << market.underlying;
         }

@@ -88,8 +88,7 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
     /// @inheritdoc IClearinghouseReports
     function instrumentOf(uint24 instrument) external view returns (InstrumentView memory) {
         WorkingSet memory set = _newSet();
-        _loadMarket(set, instrument);
-        Market memory market = set.markets[0];
+        Market memory market = _loadMarket(set, instrument);
         StoredMarket storage stored = _markets[instrument];
         return InstrumentView({
             id: market.id,
@@ -113,10 +112,10 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
     /// @inheritdoc IClearinghouseReports
     function markOf(uint24 instrument) external view returns (uint256) {
         WorkingSet memory set = _newSet();
-        _loadMarket(set, instrument);
+        Market memory market = _loadMarket(set, instrument);
         _readQuotes(set);
         _markOptions(set);
-        return set.markets[0].mark;
+        return market.mark;
     }
 
     /// @inheritdoc IClearinghouseReports

@@ -107,8 +107,7 @@ abstract contract MarginCheck is Accounts {
     ) private view returns (Market[] memory markets) {
         markets = placesForMarkets(account.storedPositions.length);
         for (uint256 k; k < markets.length; ++k) {
-            uint256 place = _loadMarket(set, account.storedPositions[k].instrumentIn());
-            markets[k] = set.markets[place];
+            markets[k] = _loadMarket(set, account.storedPositions[k].instrumentIn());
         }
     }
 

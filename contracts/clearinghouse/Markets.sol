@@ -33,29 +33,26 @@ abstract contract Markets is ClearinghouseStorage {
     int256 private constant FUNDING_PERIOD = 8 hours;
 
     /// @dev Reads an instrument, funding accrued to now, at most once.
-    /// @return place Of it among the set's markets.
-    function _loadMarket(WorkingSet memory set, uint256 index) internal view returns (uint256 place) {
+    function _loadMarket(WorkingSet memory set, uint256 index) internal view returns (Market memory market) {
         uint256 bit = 1 << (index & 0xff);
-        uint256 count = set.marketCount;
         // Only where an instrument of the same bit was met can this one have been.
         if (set.metMarkets & bit != 0) {
-            for (; place < count; ++place) {
-                if (set.markets[place].index == index) return place;
+            for (uint256 place; place < set.marketCount; ++place) {
+                if (set.markets[place].index == index) return set.markets[place];
             }
         }
-        Market memory market = _readMarket(index);
+        _readMarket(market, index);
         set.needed |= 1 << market.underlying;
         set.metMarkets |= bit;
         if (market.dated) set.metExpiry = true;
         set.addMarket(market);
-        return count;
     }
 
-    function _readMarket(uint256 index) private view returns (Market memory market) {
+    function _readMarket(Market memory market, uint256 index) private view {
         StoredMarket storage stored = _storedMarket(index);
         market.index = index;
         unpackTerms(stored.terms, market);
-        if (market.dated) return market;
+        if (market.dated) return;
         unpackFunding(stored.funding, market);
         _accrueFunding(market);
     }
@@ -95,12 +92,14 @@ abstract contract Markets is ClearinghouseStorage {
     /// @dev Gives each market of the set its price, once the quotes are known; options that are not settled wait for
     ///      `_markOptions`.
     function _markMarkets(WorkingSet memory set) internal pure {
+        Quote[] memory quotes = set.quotes;
+        uint256 place;
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
             if (market.spot != 0) continue;
-            uint256 place;
-            while (set.quotes[place].underlying != market.underlying) ++place;
-            Quote memory quote = set.quotes[place];
+            Quote memory quote = quotes[place];
+            // Neighbours are often of one underlying, so the search begins where the last one ended.
+            while (quote.underlying != market.underlying) quote = quotes[place = (place + 1) % quotes.length];
             market.spot = quote.index;
             market.state = quote.state;
             if (market.dated) _markDated(set, market);
@@ -123,8 +122,13 @@ abstract contract Markets is ClearinghouseStorage {
         set.metExpiry = false;
         uint256[] memory keys = new uint256[](set.marketCount);
         uint256 count;
+        uint256 last;
         for (uint256 i; i < set.marketCount; ++i) {
-            if (set.markets[i].dated) keys[count++] = _expiryKeyOf(set.markets[i]);
+            Market memory market = set.markets[i];
+            if (!market.dated) continue;
+            uint256 key = _expiryKeyOf(market);
+            // Neighbours are often of one expiry, and few are left to sort.
+            if (key != last) keys[count++] = last = key;
         }
         // Only shortens the array.
         assembly ("memory-safe") {
@@ -184,8 +188,9 @@ abstract contract Markets is ClearinghouseStorage {
         return mulWadDown(position.sizeIn(), int256(market.mark)) + _offsetOf(position, market);
     }
 
-    /// @dev quote − ⌈size · F⌉.
+    /// @dev quote − ⌈size · F⌉; dated instruments have no funding.
     function _offsetOf(PositionWord position, Market memory market) internal pure returns (int256) {
+        if (market.dated) return position.quoteIn();
         return position.quoteIn() + mulWadDown(-position.sizeIn(), market.funding);
     }
 

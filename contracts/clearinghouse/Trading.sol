@@ -35,8 +35,7 @@ abstract contract Trading is MarginCheck {
         delegateLosses = new uint256[2][](fills.length);
         for (uint256 i; i < fills.length; ++i) {
             Fill memory fill = fills[i];
-            uint256 place = _loadMarket(set, fill.instrument);
-            Market memory market = set.markets[place];
+            Market memory market = _loadMarket(set, fill.instrument);
             applied[i] = _applyFill(set, market, accounts[fill.taker], accounts[fill.maker], fill);
             if (applied[i]) delegateLosses[i] = _delegateLosses(fill, market);
         }
@@ -58,8 +57,7 @@ abstract contract Trading is MarginCheck {
         }
         bool anyOption;
         for (uint256 i; i < fills.length; ++i) {
-            uint256 place = _loadMarket(set, fills[i].instrument);
-            if (set.markets[place].option) anyOption = true;
+            if (_loadMarket(set, fills[i].instrument).option) anyOption = true;
         }
         _refreshQuotes(set);
         _realiseAll(set);

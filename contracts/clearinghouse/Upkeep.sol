@@ -9,6 +9,7 @@ import {BILLION, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/Fixe
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Accounts} from "./Accounts.sol";
 import {Lock} from "./Lock.sol";
+import {Market} from "./Market.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts in which no margin is checked
@@ -43,9 +44,9 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
     /// @inheritdoc IClearinghouseUpkeep
     function accrueFunding(uint24 instrument) external locked {
         WorkingSet memory set = _newSet();
-        _loadMarket(set, instrument);
-        if (set.markets[0].dated) return;
-        set.markets[0].traded = true;
+        Market memory market = _loadMarket(set, instrument);
+        if (market.dated) return;
+        market.traded = true;
         _refreshQuotes(set);
         _saveMarkets(set);
     }
