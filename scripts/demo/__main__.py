@@ -12,7 +12,8 @@ import click
 import numpy as np
 from rich.console import Console
 
-from ballast.chain.contracts import Deployment
+from ballast.chain.connection import Connection
+from ballast.chain.contracts import Deployment, System
 from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
 from scripts.anvil import AnvilError, anvil
 from scripts.demo.desk import Desk
@@ -20,7 +21,7 @@ from scripts.demo.findings import Findings, find
 from scripts.demo.operators import Operator, start_operator
 from scripts.demo.population import key_of, populate
 from scripts.demo.progress import ReplayProgress
-from scripts.demo.replay import Market, replay
+from scripts.demo.replay import Market, Watch, replay
 from scripts.demo.report import Sample, Summary, draw, print_summary
 from scripts.demo.requirement import Arithmetic
 from scripts.demo.stage import (
@@ -39,7 +40,12 @@ from scripts.demo.stage import (
 )
 
 OPERATORS = {"north": 400_000, "south": 250_000}
-SAMPLES = 120
+# One keeper of a deployment keeps its oracle.
+UPKEEP = {True: "--upkeep", False: "--no-upkeep"}
+SAMPLES = 240
+SET_UP_BLOCKS = 400
+# Where there is such a place, the keepers' keys and databases never touch a disk.
+MEMORY = Path("/dev/shm")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,10 +81,12 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
     out.mkdir(parents=True, exist_ok=True)
     market = Market(crisis, np.random.default_rng(seed))
     bars = bars_of(crisis, speed, whole)
+    # Every block's state is asked for again in the end, and would else go to disk.
+    kept = ("--prune-history", str(len(bars) + SET_UP_BLOCKS))
     genesis = market.time(bars[0]) - 3 * DAY
     with (
-        tempfile.TemporaryDirectory(prefix="ballast-demo-") as private,
-        anvil("--timestamp", str(genesis), "--gas-limit", "60000000") as node,
+        tempfile.TemporaryDirectory(prefix="ballast-demo-", dir=MEMORY if MEMORY.is_dir() else None) as private,
+        anvil("--timestamp", str(genesis), "--gas-limit", "60000000", *kept) as node,
     ):
         console.print(f"[bold]{crisis.title}[/bold], {crisis.name}: {len(bars):,} blocks, {accounts:,} accounts")
         stage = deploy(node, market.prices(bars[0]), out)
@@ -88,15 +96,17 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
         set_up_accounts(stage, market, bars[0], seed)
         console.print(f"opened {accounts:,} books by signed orders ({time.monotonic() - started:.0f} s)")
         operators = hire(stage, out, Path(private), seed)
+        system = System(Connection(node.url), Deployment.load(out / "deployment.json"))
         try:
             with ReplayProgress(console, stage, market, len(bars)) as progress:
-                desk = Desk(stage, operators, seed)
-                samples = replay(stage, market, operators, desk, bars, max(1, len(bars) // SAMPLES), progress.update)
+                desk, watch = Desk(stage, operators, seed), Watch(stage, system)
+                every = max(1, len(bars) // SAMPLES)
+                samples = replay(stage, market, operators, desk, watch, bars, every, progress.update)
         finally:
             statuses = {operator.name: operator.stop() for operator in operators}
         if any(statuses.values()):
             console.print(f"[red]a keeper ended badly:[/red] {statuses}; see {out}/keeper-<name>.log")
-        findings = find(stage, operators, arithmetic, Deployment.load(out / "deployment.json"))
+        findings = find(stage, operators, arithmetic, system)
     return conclude(console, crisis, findings, samples, accounts, seed, out, time.monotonic() - started)
 
 
@@ -131,7 +141,7 @@ def hire(stage: Stage, out: Path, private: Path, seed: int) -> list[Operator]:
         key = key_of(seed, f"operator {name}")
         impersonate(stage, [key.address])
         fund(stage, [(key.address, {"USDC": capital})])
-        options = ["--bidder", key.address, "--poll", "0.02", "--least-profit", "2"]
+        options = ["--bidder", key.address, "--poll", "0.02", "--least-profit", "2", UPKEEP[not operators]]
         operators.append(start_operator(name, key, stage.node.url, out / "deployment.json", private / name, options))
     return operators
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ballast.chain.connection import Connection
-from ballast.chain.contracts import Deployment, System
+from ballast.chain.contracts import System
 from ballast.chain.ids import account_id
 from ballast.chain.logs import Event, EventReader
 from ballast.reconcile import Reconciliation, reconcile
@@ -68,9 +67,8 @@ class Findings:
         )
 
 
-def find(stage: Stage, operators: Sequence[Operator], arithmetic: Arithmetic, deployment: Deployment) -> Findings:
+def find(stage: Stage, operators: Sequence[Operator], arithmetic: Arithmetic, system: System) -> Findings:
     """Reads the whole history back, and reconciles it."""
-    system = System(Connection(stage.node.url), deployment)
     head = system.connection.head()
     events = EventReader(system, ["Auctions", "InsuranceFund"]).read(stage.record.block, head.number)
     auctions = [event for event in events if event.contract == "Auctions"]

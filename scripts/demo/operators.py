@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from scripts.anvil import free_port
+from ballast.store import Store
 
 
 @dataclass
@@ -25,19 +25,16 @@ class Operator:
     name: str
     key: LocalAccount
     process: subprocess.Popen[bytes]
-    metrics_url: str
     database: Path
 
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.database)
+
     def block(self) -> int:
-        """Last block it has handled; -1 before its first."""
-        try:
-            text = requests.get(self.metrics_url, timeout=2).text
-        except requests.exceptions.ConnectionError:
-            return -1
-        for line in text.splitlines():
-            if line.startswith("ballast_keeper_block "):
-                return int(float(line.split()[1])) or -1
-        return -1
+        """Last block it has handled, as `ballast keeper status` tells; -1 before its first."""
+        handled = self._store.handled()
+        return -1 if handled is None else handled
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -63,7 +60,6 @@ def start_operator(
     ):
         file.touch(mode=0o600)
         file.write_text(text)
-    port = free_port()
     environment = {
         **os.environ,
         "BALLAST_RPC_URL": url,
@@ -73,7 +69,7 @@ def start_operator(
         "BALLAST_PASSWORD_FILE": str(home / "password"),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "ballast", "keeper", "run", "--json", "--metrics-port", str(port), *options]
+    command = [sys.executable, "-m", "ballast", "keeper", "run", "--json", *options]
     with (deployment.parent / f"keeper-{name}.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    return Operator(name, key, process, f"http://127.0.0.1:{port}/metrics", home / "keeper.sqlite")
+    return Operator(name, key, process, home / "keeper.sqlite")

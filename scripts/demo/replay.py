@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ballast.chain.contracts import System
 from ballast.chain.ids import account_id
+from ballast.chain.logs import EventReader
+from ballast.keeper.mirror import Mirror, accounts_of
+from ballast.keeper.runner import FOLLOWED
+from ballast.keeper.scanner import estimate, read_market
 from ballast.risk.history import Crisis
 from scripts.demo.desk import Desk
 from scripts.demo.operators import Operator
@@ -16,7 +21,6 @@ from scripts.demo.report import Sample
 from scripts.demo.stage import Stage, report_prices, set_clock
 
 WAD = 10**18
-HEALTH_PAGE = 100
 PATIENCE = 5.0
 # Blocks between two turns of the operators' desks.
 DESK_TURN = 3
@@ -80,6 +84,7 @@ def replay(
     market: Market,
     operators: Sequence[Operator],
     desk: Desk,
+    watch: Watch,
     bars: Sequence[int],
     sample_every: int,
     each: Callable[[int, Sample | None], None],
@@ -91,7 +96,7 @@ def replay(
         await_operators(operators, stage.node.request("eth_blockNumber"))
         if count % DESK_TURN == 0:
             desk.work(market.time(bar))
-        sample = take_sample(stage, market, bar) if count % sample_every == 0 or count == len(bars) - 1 else None
+        sample = watch.take(market, bar) if count % sample_every == 0 or count == len(bars) - 1 else None
         if sample is not None:
             samples.append(sample)
         each(bar, sample)
@@ -117,13 +122,23 @@ def await_operators(operators: Sequence[Operator], head: str) -> None:
             time.sleep(0.01)
 
 
-def take_sample(stage: Stage, market: Market, bar: int) -> Sample:
-    """Health factors of all accounts, read through the lens."""
-    accounts = [account_id(trader.key.address) for trader in stage.traders]
-    health: list[float] = []
-    for start in range(0, len(accounts), HEALTH_PAGE):
-        for entry in stage.view("Lens", "healthOf", accounts[start : start + HEALTH_PAGE]):
-            if entry.known and entry.margin.maintenanceMargin:
-                health.append(entry.margin.equity / entry.margin.maintenanceMargin)
-    block = int(stage.node.request("eth_blockNumber"), 16)
-    return Sample(market.time(bar), block, market.prices(bar), tuple(health))
+class Watch:
+    """Health of the traders' accounts as a keeper estimates it, from their storage and the block's prices."""
+
+    def __init__(self, stage: Stage, system: System) -> None:
+        self._system = system
+        self._accounts = [account_id(trader.key.address) for trader in stage.traders]
+        self._reader = EventReader(system, FOLLOWED)
+        self._mirror = Mirror()
+        self._mirror.touch(self._accounts)
+        self._next = system.connection.head().number + 1
+
+    def take(self, market: Market, bar: int) -> Sample:
+        """Health factors of all accounts that have a requirement."""
+        head = self._system.connection.head()
+        self._mirror.touch(accounts_of(self._reader.read(self._next, head.number)) & {*self._accounts})
+        self._mirror.refresh(self._system, head)
+        self._next = head.number + 1
+        views = [self._mirror.accounts[account] for account in self._accounts]
+        health = estimate(read_market(self._system, head, views), views).health
+        return Sample(market.time(bar), head.number, market.prices(bar), tuple(health[np.isfinite(health)].tolist()))

@@ -166,3 +166,8 @@ def test_keeper_run__watch_only_once__reports(stage, ballast, tmp_path):
 
     assert status == 0
     assert hex(stage.account) in output
+
+    head = stage.system().connection.head().number
+    told = json.loads(ballast("keeper", "status", "--json", "--database", database)[1])
+    assert (told["handled"], told["block"]) == (head, head)
+    assert f"block {head} handled" in ballast("keeper", "status", "--database", database)[1]

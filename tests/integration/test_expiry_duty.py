@@ -43,7 +43,7 @@ def test_keeper__window_of_an_expiry__observed_by_the_minute_and_recorded_after(
 
     def work() -> None:
         lane.collect(connection.head())
-        caretaker.work(lane, connection.head())
+        caretaker.work(lane, connection.head(), system.evm.timestamp)
 
     assert caretaker.expiry_views([eth], expiry - WINDOW - 1, connection.head()) == []
     for minute in range(30):

@@ -27,9 +27,10 @@ def keeper_on(stage, database, watch_only=False, **policy):
 def step(keeper):
     """One step, and what it sent is mined."""
     snapshot = keeper.step(keeper.system.connection.head())
-    web3 = keeper.system.connection.web3
+    connection = keeper.system.connection
     for transaction in keeper.store.pending_transactions(keeper.lane.address if keeper.lane else ""):
-        web3.eth.wait_for_transaction_receipt(transaction.hashes[-1])
+        while connection.request("eth_getTransactionReceipt", transaction.hashes[-1]) is None:
+            connection.request("evm_mine")
     return snapshot
 
 
@@ -84,7 +85,7 @@ def test_step__node_does_not_answer__raises_and_repeats_the_block(stage, databas
     keeper = keeper_on(stage, database)
     step(keeper)
     stage.crash()
-    head, before = keeper.system.connection.head(), keeper.store.head()
+    head, before, handled = keeper.system.connection.head(), keeper.store.head(), keeper.store.handled()
 
     def refuse(*_):
         raise ChainUnreachable("the node does not answer")
@@ -92,8 +93,28 @@ def test_step__node_does_not_answer__raises_and_repeats_the_block(stage, databas
     with monkeypatch.context() as outage, pytest.raises(ChainUnreachable):
         outage.setattr(keeper.system.connection, "ask", refuse)
         keeper.step(head)
-    assert keeper.store.head() == before
+    assert (keeper.store.head(), keeper.store.handled()) == (before, handled)
     assert keeper.step(head).accounts[stage.account].liquidatable
+    assert keeper.store.handled() == head.number
+
+
+def test_step__upkeep_fails_after_the_rest__the_block_is_not_handled(stage, database):
+    keeper = keeper_on(stage, database)
+    step(keeper)
+    handled = keeper.store.handled()
+
+    class Failing:
+        def work(self, lane, block, now):
+            raise ChainUnreachable("the node does not answer")
+
+    keeper.upkeep = Failing()
+    stage.node.request("evm_mine")
+    with pytest.raises(ChainUnreachable):
+        step(keeper)
+    assert keeper.store.handled() == handled
+    keeper.upkeep = None
+    step(keeper)
+    assert keeper.store.handled() == keeper.system.connection.head().number
 
 
 def test_step__account_cannot_be_read__is_unknown_not_healthy(stage, database, monkeypatch):

@@ -59,7 +59,7 @@ class Scene:
         return TransactionLane(self.observer.connection, key, store, LaneSettings())
 
     def sent_by(self, key: LocalAccount) -> int:
-        return self.observer.connection.web3.eth.get_transaction_count(key.address)
+        return self.observer.connection.transaction_count(key.address)
 
 
 @pytest.fixture

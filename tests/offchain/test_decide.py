@@ -99,11 +99,22 @@ def test_bid__profitable__names_what_it_saw():
     (bid,) = intents(snapshot(RICH, health(SICK, in_liquidation=True), auctions=[AUCTION]), POLICY)
 
     assert (bid.kind, bid.auction_id, bid.position_nonce) == (IntentKind.BID, 4, 5)
-    assert bid.fraction == WAD // 2
-    assert bid.least_fraction == WAD // 10
+    assert bid.fraction == 6 * WAD // 10
+    # 5.5 of profit and gas, of 80 that the whole would earn after hedging.
+    assert bid.least_fraction == 55 * WAD // 800
     assert bid.highest_price == 9 * WAD // 10 + PRICE_SLACK
     # Half of 900 · 10 % discount, less half of 10,000 · 0.1 % hedging, less 0.5 of gas.
     assert bid.profit == 45 * WAD - 5 * WAD - WAD // 2
+
+
+def test_bid__a_small_slice_is_for_sale__asks_for_more_than_the_contract_may_sell_by_then():
+    small = replace(AUCTION, min_fraction=WAD // 20, max_fraction=WAD // 20)
+    (bid,) = intents(
+        snapshot(RICH, health(SICK, in_liquidation=True), auctions=[small]), replace(POLICY, least_profit=WAD)
+    )
+
+    assert bid.fraction == 3 * WAD // 20
+    assert bid.profit == 4 * WAD - WAD // 2
 
 
 def test_bid__capital_is_limited__takes_what_it_can_margin():
@@ -183,6 +194,12 @@ def test_poke__clock_would_stop__kept_running():
     idle = snapshot(health(SICK, in_liquidation=True), auctions=[AUCTION], timestamp=1_000 + POLICY.poke_every)
 
     assert kinds(intents(idle, Policy())) == [(IntentKind.POKE, SICK)]
+
+
+def test_poke__left_to_another_keeper__nothing():
+    idle = snapshot(health(SICK, in_liquidation=True), auctions=[AUCTION], timestamp=1_000_000)
+
+    assert intents(idle, Policy(poke_every=None)) == []
 
 
 def test_intents__under_way__are_not_repeated():

@@ -2,16 +2,19 @@
 
 import pytest
 from eth_account import Account
+from eth_utils import keccak
 
 from ballast.chain.contracts import ContractCall
 from ballast.chain.lane import LaneSettings, TransactionLane
-from ballast.errors import ChainUnreachable, TransactionFailed
+from ballast.errors import ChainUnreachable, RequestRefused, TransactionFailed
 from ballast.store import PendingTransaction, Store
 
 SENDER = Account.from_key("0x" + "42" * 32)
 SOMEONE = "0x" + "00" * 19 + "77"
 # PUSH0 PUSH0 REVERT as a contract's whole code.
 ALWAYS_REVERTS = "0x5f5ffd"
+# PUSH1 slot SLOAD POP, eighty times.
+READS_MANY_SLOTS = "0x" + "".join(f"60{slot:02x}5450" for slot in range(80))
 
 
 @pytest.fixture
@@ -61,6 +64,49 @@ def test_submit__simulation_reverts__sends_nothing_and_may_be_tried_at_once(node
     assert [outcome.nonce for outcome in lane.collect(connection.head())] == [0]
 
 
+def test_submit__typed_error__is_the_reason(node, lane):
+    selector, account = keccak(text="NoAuction(uint256)")[:4], 7
+    data = selector + account.to_bytes(32, "big")
+    # PUSH32 PUSH0 MSTORE twice, the second 4 bytes on; PUSH1 36 PUSH0 REVERT.
+    code = f"7f{data[:32].hex()}5f527f{data[4:].hex()}60045260245ffd"
+    node.request("anvil_setCode", SOMEONE, "0x" + code)
+    with pytest.raises(TransactionFailed, match=r"NoAuction.*7"):
+        lane.submit("act", call(), block=0)
+
+
+def test_submit__node_that_cannot_simulate__asks_for_an_estimate(node, connection, lane, monkeypatch):
+    ask, asked = connection.request, []
+
+    def old_node(method, *parameters):
+        asked.append(method)
+        if method == "eth_simulateV1":
+            raise RequestRefused(method, {"code": -32601, "message": "the method does not exist"})
+        return ask(method, *parameters)
+
+    monkeypatch.setattr(connection, "request", old_node)
+    lane.submit("first", call(), block=0)
+    lane.submit("second", call(), block=0)
+    node.request("anvil_setCode", SOMEONE, ALWAYS_REVERTS)
+    with pytest.raises(TransactionFailed):
+        lane.submit("third", call(), block=0)
+    assert asked.count("eth_simulateV1") == 1
+    assert asked.count("eth_estimateGas") == 3
+    mine(node)
+    assert [outcome.succeeded for outcome in lane.collect(connection.head())] == [False, False]
+
+
+def test_collect__mined_after_the_block_that_is_decided_on__still_under_way(node, connection, lane):
+    decided_on = connection.head()
+    lane.submit("act", call(), block=0)
+    mine(node)
+
+    assert lane.collect(decided_on) == []
+    assert lane.pending_purposes() == {"act"}
+    assert lane.submit("next", call(), block=0)
+    (outcome,) = lane.collect(connection.head())
+    assert (outcome.purpose, outcome.succeeded) == ("act", True)
+
+
 def test_collect__mined_with_status_0__is_a_failure(node, connection, lane):
     lane.submit("act", call(), block=0)
     node.request("anvil_setCode", SOMEONE, ALWAYS_REVERTS)
@@ -68,6 +114,16 @@ def test_collect__mined_with_status_0__is_a_failure(node, connection, lane):
 
     (outcome,) = lane.collect(connection.head())
     assert not outcome.succeeded
+
+
+def test_submit__act_finds_more_to_do_when_it_is_mined__has_the_gas(node, connection, lane):
+    lane.submit("act", call(), block=0)
+    node.request("anvil_setCode", SOMEONE, READS_MANY_SLOTS)
+    mine(node)
+
+    (outcome,) = lane.collect(connection.head())
+    assert outcome.succeeded
+    assert outcome.gas_used > 8 * 21_000
 
 
 def test_collect__not_mined_for_long__replaced_at_the_same_nonce_and_mined_once(node, connection, lane, store):
@@ -81,7 +137,7 @@ def test_collect__not_mined_for_long__replaced_at_the_same_nonce_and_mined_once(
     mine(node)
     (outcome,) = lane.collect(connection.head())
     assert (outcome.nonce, outcome.succeeded, outcome.transaction_hash) == (0, True, pending.hashes[-1])
-    assert connection.web3.eth.get_transaction_count(SENDER.address) == 1
+    assert connection.transaction_count(SENDER.address) == 1
 
 
 def test_restart__between_record_and_send__nonce_is_not_lost(node, connection, lane, store):

@@ -60,6 +60,19 @@ def test_advance__keeps_only_recent_blocks(path):
     assert [block.number for block in store.recent_blocks()] == [KEPT_BLOCKS + 2]
 
 
+def test_handled__before_the_first_step__nothing(path):
+    assert Store(path).handled() is None
+
+
+def test_handled__recorded__survives_and_may_fall_back_with_the_chain(path):
+    store = Store(path)
+    store.record_handled(9)
+    store.record_handled(7)
+    store.close()
+
+    assert Store(path).handled() == 7
+
+
 def test_bind__another_deployment__is_refused(path):
     store = Store(path)
 

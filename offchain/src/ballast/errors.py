@@ -1,5 +1,7 @@
 """Errors a user of Ballast meets. Each says what is wrong and, where something can be done, what to do."""
 
+from typing import Any
+
 
 class BallastError(Exception):
     """Base of all errors that are reported to a user without a traceback."""
@@ -15,6 +17,19 @@ class ChainError(BallastError):
 
 class ChainUnreachable(ChainError):
     """No answer after every retry. Nothing is known about the chain's state; callers must not assume any."""
+
+
+class RequestRefused(ChainError):
+    """The node answered with an error: `error` is what it told, with the data of a revert where there is one."""
+
+    def __init__(self, method: str, error: Any) -> None:
+        super().__init__(f"{method}: {error.get('message', error) if isinstance(error, dict) else error}")
+        self.error = error
+
+    @property
+    def code(self) -> int | None:
+        """JSON-RPC's number of the error, where the node tells one."""
+        return self.error.get("code") if isinstance(self.error, dict) else None
 
 
 class ReorganisedBelow(ChainError):

@@ -190,11 +190,9 @@ def _value_is_conserved(
 
 def token_balance(system: System, token: str, block: BlockRef) -> int:
     """Tokens the clearinghouse holds, in the token's own units."""
-    from eth_utils import keccak, to_checksum_address
+    from eth_utils import keccak
 
     owner = system.address("Clearinghouse")
     data = keccak(text=f"{_ERC20_BALANCE}(address)")[:4] + bytes.fromhex(owner[2:]).rjust(32, b"\0")
-    request: Any = {"to": to_checksum_address(token), "data": data}
-    block_hash: Any = block.hash
-    answer = system.connection.ask(lambda: system.connection.web3.eth.call(request, block_hash))
-    return int.from_bytes(answer, "big")
+    request = {"to": token, "data": "0x" + data.hex()}
+    return int(system.connection.request("eth_call", request, {"blockHash": block.hash}), 16)

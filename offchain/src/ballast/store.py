@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SCHEMA = """
@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS chain (
     clearinghouse TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS handled (singleton INTEGER PRIMARY KEY CHECK (singleton = 0), number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accounts (id TEXT PRIMARY KEY, first_seen INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS transactions (
     nonce INTEGER PRIMARY KEY,
@@ -44,10 +45,11 @@ KEPT_BLOCKS = 256
 
 @dataclass(frozen=True)
 class BlockRef:
-    """One block by number and hash; reads pinned to the hash can never mix two forks."""
+    """One block by number and hash; reads pinned to the hash can never mix two forks. `parent` is the one before."""
 
     number: int
     hash: str
+    parent: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,15 @@ class Store:
     def rewind(self, number: int) -> None:
         """Forgets processed blocks above `number`. Accounts stay: watching one too many costs a read, never money."""
         self._db.execute("DELETE FROM blocks WHERE number > ?", (number,))
+
+    def record_handled(self, number: int) -> None:
+        """The block of the last step that was done to its end, acts and all."""
+        self._db.execute("INSERT OR REPLACE INTO handled VALUES (0, ?)", (number,))
+
+    def handled(self) -> int | None:
+        """That block; None before the first."""
+        row = self._db.execute("SELECT number FROM handled").fetchone()
+        return int(row[0]) if row else None
 
     # Accounts ------------------------------------------------------------------------------------------------
 

@@ -166,15 +166,8 @@ class System:
         ]
         answers: list[Any] = []
         for start in range(0, len(requests), LARGEST_BATCH):
-            answers += self._send(requests[start : start + LARGEST_BATCH])
+            answers += self.connection.batch(requests[start : start + LARGEST_BATCH])
         return [_decode(call, answer) for (_, call), answer in zip(calls, answers, strict=True)]
-
-    def _send(self, requests: list[Any]) -> list[Any]:
-        provider: Any = self.connection.web3.provider
-        answers = self.connection.ask(lambda: provider.make_batch_request(requests))
-        if not isinstance(answers, list) or len(answers) != len(requests):
-            raise ChainError("the node does not answer batches of requests")
-        return answers
 
 
 def _hex(data: bytes) -> str:
@@ -218,11 +211,3 @@ def describe_data(data: bytes) -> str | None:
     except DecodingError:
         return str(entry["name"])
     return f"{entry['name']}{values!r}"
-
-
-def describe_revert(fault: Exception) -> str:
-    """The typed error that a web3 exception carries, with its values, or what the node said of it."""
-    data = getattr(fault, "data", None)
-    if isinstance(data, str) and data.startswith("0x"):
-        return describe_data(bytes.fromhex(data[2:])) or str(fault)
-    return str(fault)

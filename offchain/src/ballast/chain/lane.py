@@ -7,22 +7,27 @@ happen twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from eth_account.signers.local import LocalAccount
-from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 
 from ballast.chain.connection import Connection
-from ballast.chain.contracts import ContractCall, describe_revert
-from ballast.errors import TransactionFailed
+from ballast.chain.contracts import ContractCall, describe_error
+from ballast.errors import RequestRefused, TransactionFailed
 from ballast.store import BlockRef, PendingTransaction, Store
 
 log = structlog.get_logger(__name__)
 
 # Nodes ask for at least 10 % more on both fees before they take a replacement.
 _BUMP_NUMERATOR, _BUMP_DENOMINATOR = 1125, 1000
+# No transaction may use more (EIP-7825).
+_MOST_GAS = 1 << 24
+# What an act must have and may not use: a price source is given 100,000, whatever it takes.
+_SPARE_GAS = 150_000
+_METHOD_NOT_FOUND = -32601
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,13 @@ class LaneSettings:
     Attributes:
         priority_fee: Wei a gas to the block's producer.
         highest_fee: Wei a gas never exceeded, replacements included.
-        gas_margin: Factor on the estimated gas, in percent.
+        gas_margin: Factor on the gas of the simulation, in percent: when it is mined, an act may find more to do.
         replace_after: Blocks after which an unmined transaction is replaced.
     """
 
     priority_fee: int = 1_000_000_000
     highest_fee: int = 500_000_000_000
-    gas_margin: int = 120
+    gas_margin: int = 200
     replace_after: int = 3
 
 
@@ -67,6 +72,9 @@ class TransactionLane:
         self._store = store
         self._settings = settings
         self._bodies: dict[int, dict[str, Any]] = {}
+        self._base_fee: tuple[int, int] | None = None
+        self._mined_nonce: int | None = None
+        self._can_simulate = True
 
     @property
     def address(self) -> str:
@@ -88,26 +96,29 @@ class TransactionLane:
             ChainUnreachable: The node did not answer. Was that after signing, `collect` finds out what became
                 of the transaction.
         """
-        gas = self._simulate(purpose, call)
+        used = self._simulate(purpose, call)
         body = {
             "to": call.to,
             "data": call.data,
             "value": 0,
             "nonce": self._next_nonce(),
-            "gas": gas * self._settings.gas_margin // 100,
+            "gas": max(used, min(used * self._settings.gas_margin // 100 + _SPARE_GAS, _MOST_GAS)),
             "chainId": self._connection.chain_id,
-            **self._fees(),
+            **self._fees(block),
         }
         return self._sign_and_send(body, purpose, (), block)
 
     def collect(self, head: BlockRef) -> list[Outcome]:
-        """Outcomes of transactions mined since, replacements sent where one is stuck."""
+        """Outcomes of transactions mined up to `head`, replacements sent where one is stuck.
+
+        One mined since is still under way: who decides on `head` does not see yet what it did.
+        """
         outcomes = []
-        mined_nonce = self._connection.ask(
-            lambda: self._connection.web3.eth.get_transaction_count(self._account.address, "latest")
-        )
-        for pending in self._store.pending_transactions(self.address):
-            outcome = self._outcome(pending, mined_nonce)
+        self._mined_nonce = mined_nonce = self._connection.transaction_count(self.address, head.number)
+        all_pending = self._store.pending_transactions(self.address)
+        receipts = self._receipts(all_pending, head)
+        for pending in all_pending:
+            outcome = self._outcome(pending, receipts, mined_nonce)
             if outcome is not None:
                 self._store.settle_transaction(pending.nonce, "mined" if outcome.succeeded else "failed")
                 self._bodies.pop(pending.nonce, None)
@@ -117,27 +128,42 @@ class TransactionLane:
         return outcomes
 
     def _simulate(self, purpose: str, call: ContractCall) -> int:
+        """Gas it takes now. Estimates are found by running it a dozen times over; nodes that can, run it once."""
+        request = {"from": self.address, "to": call.to, "data": "0x" + call.data.hex()}
         try:
-            request: Any = {"from": self.address, "to": call.to, "data": call.data}
-            return self._connection.ask(lambda: self._connection.web3.eth.estimate_gas(request))
-        except (ContractLogicError, ContractCustomError) as fault:
-            raise TransactionFailed(purpose, describe_revert(fault)) from fault
-        except Web3RPCError as fault:
-            raise TransactionFailed(purpose, str(fault)) from fault
+            if self._can_simulate:
+                return self._simulate_once(purpose, request)
+            return int(self._connection.request("eth_estimateGas", request), 16)
+        except RequestRefused as fault:
+            if not self._can_simulate or fault.code != _METHOD_NOT_FOUND:
+                raise TransactionFailed(purpose, describe_error(fault.error)) from fault
+        self._can_simulate = False
+        return self._simulate(purpose, call)
+
+    def _simulate_once(self, purpose: str, request: dict[str, str]) -> int:
+        blocks = self._connection.request("eth_simulateV1", {"blockStateCalls": [{"calls": [request]}]}, "latest")
+        (outcome,) = blocks[0]["calls"]
+        if int(outcome["status"], 16) != 1:
+            reason = {"message": "reverted", **outcome.get("error", {}), "data": outcome["returnData"]}
+            raise TransactionFailed(purpose, describe_error(reason))
+        return int(outcome["gasUsed"], 16)
 
     def _next_nonce(self) -> int:
+        """After everything under way. What was mined is counted at each `collect`: nobody else sends with this key."""
+        if self._mined_nonce is None:
+            self._mined_nonce = self._connection.transaction_count(self.address)
         pending = self._store.pending_transactions(self.address)
-        mined = self._connection.ask(
-            lambda: self._connection.web3.eth.get_transaction_count(self._account.address, "latest")
-        )
-        return max([mined] + [transaction.nonce + 1 for transaction in pending])
+        return max([self._mined_nonce] + [transaction.nonce + 1 for transaction in pending])
 
-    def _fees(self) -> dict[str, int]:
-        base = self._connection.ask(lambda: self._connection.web3.eth.get_block("latest")).get("baseFeePerGas", 0)
+    def _fees(self, block: int) -> dict[str, int]:
+        """The base fee is read once a block that transactions are decided on."""
+        if self._base_fee is None or self._base_fee[0] != block:
+            self._base_fee = block, self._connection.base_fee()
+        base = self._base_fee[1]
         tip = min(self._settings.priority_fee, self._settings.highest_fee)
         return {
             "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": max(tip, min(2 * int(base) + tip, self._settings.highest_fee)),
+            "maxFeePerGas": max(tip, min(2 * base + tip, self._settings.highest_fee)),
         }
 
     def _sign_and_send(self, body: dict[str, Any], purpose: str, earlier: tuple[str, ...], block: int) -> str:
@@ -148,35 +174,37 @@ class TransactionLane:
         )
         self._bodies[body["nonce"]] = body
         try:
-            self._connection.ask(lambda: self._connection.web3.eth.send_raw_transaction(signed.raw_transaction))
-        except Web3RPCError as fault:
+            self._connection.request("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex())
+        except RequestRefused as fault:
             if "already known" not in str(fault):
                 log.warning("transaction refused", purpose=purpose, nonce=body["nonce"], reason=str(fault))
         return transaction_hash
 
-    def _outcome(self, pending: PendingTransaction, mined_nonce: int) -> Outcome | None:
+    def _receipts(self, all_pending: Sequence[PendingTransaction], head: BlockRef) -> dict[str, Any]:
+        """Receipts of what is mined up to a block, by hash."""
+        hashes = [transaction_hash for pending in all_pending for transaction_hash in pending.hashes]
+        answers = self._connection.batch([("eth_getTransactionReceipt", [one]) for one in hashes])
+        for answer in answers:
+            if "error" in answer:
+                raise RequestRefused("eth_getTransactionReceipt", answer["error"])
+        found = zip(hashes, (answer["result"] for answer in answers), strict=True)
+        return {one: receipt for one, receipt in found if receipt and int(receipt["blockNumber"], 16) <= head.number}
+
+    def _outcome(self, pending: PendingTransaction, receipts: Mapping[str, Any], mined_nonce: int) -> Outcome | None:
         for transaction_hash in reversed(pending.hashes):
-            receipt = self._receipt(transaction_hash)
-            if receipt is not None:
+            if transaction_hash in receipts:
+                receipt = receipts[transaction_hash]
                 return Outcome(
                     pending.nonce,
                     pending.purpose,
-                    receipt["status"] == 1,
-                    int(receipt["blockNumber"]),
+                    int(receipt["status"], 16) == 1,
+                    int(receipt["blockNumber"], 16),
                     transaction_hash,
-                    int(receipt["gasUsed"]),
+                    int(receipt["gasUsed"], 16),
                 )
         if mined_nonce > pending.nonce:
             return Outcome(pending.nonce, pending.purpose, False, 0, pending.hashes[-1], 0)
         return None
-
-    def _receipt(self, transaction_hash: str) -> Any | None:
-        try:
-            return self._connection.ask(
-                lambda: self._connection.web3.eth.get_transaction_receipt(transaction_hash)  # type: ignore[arg-type]
-            )
-        except TransactionNotFound:
-            return None
 
     def _replace(self, pending: PendingTransaction, head: BlockRef) -> None:
         body = self._bodies.get(pending.nonce)
@@ -188,7 +216,7 @@ class TransactionLane:
                 "gas": 21_000,
                 "nonce": pending.nonce,
                 "chainId": self._connection.chain_id,
-                **self._fees(),
+                **self._fees(head.number),
             }
         bumped = {
             key: body[key] * _BUMP_NUMERATOR // _BUMP_DENOMINATOR + 1

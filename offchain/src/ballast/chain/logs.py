@@ -12,11 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from eth_utils import event_abi_to_log_topic
-from web3._utils.events import get_event_data
-from web3.exceptions import Web3RPCError
 
+from ballast.chain.codec import decode_log
 from ballast.chain.contracts import System, load_abi
-from ballast.errors import ChainError, ChainUnreachable, ReorganisedBelow
+from ballast.errors import ChainError, ChainUnreachable, ReorganisedBelow, RequestRefused
 from ballast.store import BlockRef, Store
 
 LONGEST_RANGE = 5_000
@@ -53,31 +52,27 @@ class EventReader:
 
         Halves a range that the node refuses as too large; gives up only when one block alone is refused.
         """
-        web3 = self._system.connection.web3
-        addresses = [self._system.connection.web3.to_checksum_address(address) for address in self._contracts]
         try:
-            logs = self._system.connection.ask(
-                lambda: web3.eth.get_logs({"fromBlock": first, "toBlock": last, "address": addresses})
-            )
-        except Web3RPCError as fault:
+            logs = self._system.connection.logs(first, last, list(self._contracts))
+        except RequestRefused as fault:
             if first == last:
                 raise ChainError(f"the node refuses the logs of block {first}: {fault}") from fault
             middle = (first + last) // 2
             return self.read(first, middle) + self.read(middle + 1, last)
         return [event for log in logs if (event := self._decode(log)) is not None]
 
-    def _decode(self, log: Any) -> Event | None:
-        abi = self._decoders[log["address"].lower()].get(bytes(log["topics"][0])) if log["topics"] else None
+    def _decode(self, log: dict[str, Any]) -> Event | None:
+        address, topics = log["address"].lower(), [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+        abi = self._decoders[address].get(topics[0]) if topics else None
         if abi is None:
             return None
-        data = get_event_data(self._system.connection.web3.codec, abi, log)
         return Event(
-            self._contracts[log["address"].lower()],
-            data["event"],
-            dict(data["args"]),
-            int(log["blockNumber"]),
-            int(log["logIndex"]),
-            log["transactionHash"].to_0x_hex(),
+            self._contracts[address],
+            abi["name"],
+            decode_log(abi, topics, bytes.fromhex(log["data"][2:])).as_dict(),
+            int(log["blockNumber"], 16),
+            int(log["logIndex"], 16),
+            log["transactionHash"],
         )
 
 
@@ -99,8 +94,9 @@ class LogCursor:
         Raises:
             ReorganisedBelow: After rewinding the store; the caller drops what it derived and calls again.
         """
-        self._check_fork()
         head = self._store.head()
+        if head is None or until.parent != head.hash:
+            self._check_fork()
         first = self._first if head is None else head.number + 1
         while first <= until.number:
             last = min(first + LONGEST_RANGE - 1, until.number)

@@ -71,7 +71,7 @@ def keeper() -> None:
     "--upkeep/--no-upkeep",
     default=True,
     show_default=True,
-    help="Cache second sources and refresh prices that nobody's act does; one keeper of a deployment is enough.",
+    help="Keep oracle and auction clocks where nobody's act does; one keeper of a deployment is enough.",
 )
 @click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
@@ -118,6 +118,7 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
         least_profit=options["least_profit"],
         transaction_cost=options["transaction_cost"],
         hedge_cost=int(options["hedge_cost"] * WAD),
+        poke_every=Policy.poke_every if options["upkeep"] else None,
         related=frozenset({int(account.address, 16)}) if account else frozenset(),
     )
     lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
@@ -195,14 +196,18 @@ def status(database: Path | None, last: int, as_json: bool) -> None:
     if not path.is_file():
         raise ConfigurationError(f"{path}: no such database; no keeper has run with it")
     store = Store(path)
-    head = store.head()
+    head, handled = store.head(), store.handled()
     actions = store.actions(last)
     if as_json:
         names = ("block", "kind", "account", "outcome", "detail")
         rows = [dict(zip(names, action, strict=True)) for action in actions]
-        print_json({"block": head.number if head else None, "watched": len(store.accounts()), "actions": rows})
+        followed = head.number if head else None
+        print_json({"handled": handled, "block": followed, "watched": len(store.accounts()), "actions": rows})
         return
-    console.print(f"block {head.number if head else '–'}, {len(store.accounts()):,} accounts watched")
+    console.print(
+        f"block {'–' if handled is None else handled} handled, logs followed to {head.number if head else '–'}, "
+        f"{len(store.accounts()):,} accounts watched"
+    )
     table = Table("block", "act", "account", "outcome", "detail")
     for block, kind, account, outcome, detail in actions:
         table.add_row(str(block), kind, account_label(int(account, 16)), outcome, detail)

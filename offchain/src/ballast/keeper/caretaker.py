@@ -39,9 +39,8 @@ class Caretaker:
     system: System
     policy: UpkeepPolicy = field(default_factory=UpkeepPolicy)
 
-    def work(self, lane: TransactionLane, block: BlockRef) -> None:
+    def work(self, lane: TransactionLane, block: BlockRef, now: int) -> None:
         """Sends the chores that are due at a block; one that is refused is decided anew on the next."""
-        now = self.system.connection.timestamp(block)
         under_way = lane.pending_purposes()
         listed = self._listed(block)
         due = expiry_chores(self.expiry_views(listed, now, block), under_way)

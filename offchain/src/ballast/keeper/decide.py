@@ -96,7 +96,9 @@ class Policy:
         hedge_cost: Cost of hedging, wad of the gross value taken on.
         capital_used: Part of the free equity that bids may use, wad.
         bids_at_once: Most bids on one block.
-        poke_every: Seconds after which an auction's clock is kept alive.
+        headroom: Fraction that a bid asks for beyond what is for sale, wad: more is if prices fall before it is mined.
+            Less than the contract's least fraction, and bids on small slices would fail by a hair.
+        poke_every: Seconds after which an auction's clock is kept alive; None leaves that to another keeper.
         related: Owners whose accounts this operator may not bid on.
     """
 
@@ -106,7 +108,8 @@ class Policy:
     hedge_cost: int = WAD // 1000
     capital_used: int = 9 * WAD // 10
     bids_at_once: int = 5
-    poke_every: int = 240
+    headroom: int = WAD // 10
+    poke_every: int | None = 240
     related: frozenset[int] = frozenset()
 
 
@@ -198,18 +201,21 @@ def _bid(auction: AuctionState, health: AccountHealth | None, bidder: AccountHea
     if health is None or not _fits(health, bidder):
         return None
     gain = _gain_whole(auction, health)
-    fraction = min(auction.max_fraction, _affordable(gain, health, bidder, policy))
-    least = auction.min_fraction
-    profit = fraction * (gain - policy.hedge_cost * health.gross // WAD) // WAD - policy.transaction_cost
-    if fraction < least or fraction == 0 or profit < policy.least_profit:
+    affordable = _affordable(gain, health, bidder, policy)
+    expected = min(auction.max_fraction, affordable)
+    profit_whole = gain - policy.hedge_cost * health.gross // WAD
+    profit = expected * profit_whole // WAD - policy.transaction_cost
+    if expected < auction.min_fraction or expected == 0 or profit < policy.least_profit:
         return None
+    # What is for sale moves with prices until the bid is mined; the contract sells no more than it then must.
+    worth_it = -(-(policy.least_profit + policy.transaction_cost) * WAD // profit_whole) if profit_whole else 0
     return Intent(
         IntentKind.BID,
         auction.account,
         "insolvent auction" if auction.insolvent else f"discount {auction.discount / WAD:.1%}",
         auction_id=auction.auction_id,
-        fraction=fraction,
-        least_fraction=least,
+        fraction=min(affordable, auction.max_fraction + policy.headroom),
+        least_fraction=worth_it,
         highest_price=WAD if auction.insolvent else WAD - auction.discount + PRICE_SLACK,
         position_nonce=health.position_nonce,
         profit=profit,
@@ -251,6 +257,6 @@ def _pokes(snapshot: Snapshot, policy: Policy) -> list[Intent]:
         health = snapshot.accounts.get(auction.account)
         if health is not None and not health.liquidatable and health.equity >= health.initial:
             found.append(Intent(IntentKind.POKE, auction.account, "recovered"))
-        elif snapshot.timestamp - auction.observed_at >= policy.poke_every:
+        elif policy.poke_every is not None and snapshot.timestamp - auction.observed_at >= policy.poke_every:
             found.append(Intent(IntentKind.POKE, auction.account, "keeps the clock running"))
     return found

@@ -43,7 +43,9 @@ class Publisher(Protocol):
 class Upkeep(Protocol):
     """Keeps what nobody else's act keeps."""
 
-    def work(self, lane: TransactionLane, block: BlockRef) -> None: ...
+    def work(self, lane: TransactionLane, block: BlockRef, now: int) -> None:
+        """Sends what is due at a block, whose time is `now`."""
+        ...
 
 
 @dataclass
@@ -87,9 +89,10 @@ class Keeper:
         for intent in self.plan(snapshot):
             self._act(intent, head)
         if self.lane is not None and self.upkeep is not None:
-            self.upkeep.work(self.lane, head)
+            self.upkeep.work(self.lane, head, snapshot.timestamp)
         if self.metrics is not None:
             self.metrics.observe(snapshot, len(self.mirror.accounts), self.policy)
+        self.store.record_handled(head.number)
         return snapshot
 
     def plan(self, snapshot: Snapshot) -> list[Intent]:

@@ -6,23 +6,27 @@ within the margin of error of liquidation, or whose figure is not a number, is a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from ballast.chain.contracts import System
 from ballast.chain.ids import KIND_PERP, kind_of
+from ballast.chain.instruments import underlying_of
 from ballast.errors import ChainError
 from ballast.keeper.mirror import Mirror
 from ballast.risk.book import Book
-from ballast.risk.margin import Quote
+from ballast.risk.dated import ExpiryQuote, key_of
+from ballast.risk.margin import PositionLeg, Quote
 from ballast.risk.scan import Estimates, Holdings, VectorEngine
+from ballast.risk.units import DatedLegs
 from ballast.store import BlockRef
 
 WAD = 10**18
-UNDERLYING_SHIFT = 240
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class MarketState:
     engine: VectorEngine
     marks: dict[int, float]
     funding: dict[int, float]
-    underlying_of: dict[int, int]
+    expiries: list[ExpiryQuote]
     assets: dict[int, tuple[int, int]]
     supply_index: int
     borrow_index: int
@@ -52,32 +56,26 @@ class FloatScanner:
         self._threshold = 1.0 + margin_of_error
 
     def suspects(self, mirror: Mirror, block: BlockRef) -> set[int]:
-        """Accounts below the threshold, those whose health is not a number, and those with futures or options, of which
-        the chain alone is asked."""
-        dated = {account for account, view in mirror.accounts.items() if _holds_dated(view)}
-        accounts = [account for account in mirror.accounts if account not in dated]
-        if not accounts:
-            return dated
-        market = read_market(self._system, block)
-        health = estimate(market, [mirror.accounts[account] for account in accounts]).health
+        """Accounts below the threshold, and those whose health is not a number."""
+        if not mirror.accounts:
+            return set()
+        accounts = list(mirror.accounts)
+        views = [mirror.accounts[account] for account in accounts]
+        health = estimate(read_market(self._system, block, views), views).health
         # Not "health < threshold": an unknown figure must be looked at.
-        return dated | {
-            account for account, value in zip(accounts, health, strict=True) if not value >= self._threshold
-        }
+        return {account for account, value in zip(accounts, health, strict=True) if not value >= self._threshold}
 
 
-def _holds_dated(view: Any) -> bool:
-    return any(kind_of(leg.instrument) != KIND_PERP for leg in view.positions)
-
-
-def estimate(market: MarketState, views: list[Any]) -> Estimates:
+def estimate(market: MarketState, views: Sequence[Any]) -> Estimates:
     """Figures of many accounts, given their `AccountView`s. Interest since they were read is left out."""
-    return market.engine.assess(holdings_of(market, views), market.quotes, market.settlement_token_usd)
+    holdings = holdings_of(market, views)
+    return market.engine.assess(holdings, market.quotes, market.settlement_token_usd, market.expiries)
 
 
-def holdings_of(market: MarketState, views: list[Any]) -> Holdings:
+def holdings_of(market: MarketState, views: Sequence[Any]) -> Holdings:
     collaterals = [(row, leg) for row, view in enumerate(views) for leg in view.collaterals]
-    positions = [(row, leg) for row, view in enumerate(views) for leg in view.positions]
+    positions = [(row, leg) for row, view in enumerate(views) for leg in view.positions if _is_perp(leg)]
+    dated = [(row, leg) for row, view in enumerate(views) for leg in view.positions if not _is_perp(leg)]
     sizes = _units([leg.size for _, leg in positions])
     funding = np.array([market.funding[leg.index] for _, leg in positions])
     return Holdings(
@@ -87,34 +85,53 @@ def holdings_of(market: MarketState, views: list[Any]) -> Holdings:
         collateral_underlying=_integers([market.assets[leg.asset][0] for _, leg in collaterals]),
         collateral_amount=np.array([leg.amount / 10 ** market.assets[leg.asset][1] for _, leg in collaterals]),
         position_account=_integers([row for row, _ in positions]),
-        position_underlying=_integers([market.underlying_of[leg.index] for _, leg in positions]),
+        position_underlying=_integers([underlying_of(leg.instrument) for _, leg in positions]),
         position_size=sizes,
         position_mark=np.array([market.marks[leg.index] for _, leg in positions]),
         position_offset=_units([leg.quote for _, leg in positions]) - sizes * funding,
+        dated=DatedLegs.of([(row, PositionLeg(leg.instrument, leg.size, 0, leg.quote)) for row, leg in dated]),
     )
 
 
-def read_market(system: System, block: BlockRef) -> MarketState:
-    """Reads everything at `block`. A mark that cannot be read is NaN: its holders become suspects.
+def read_market(system: System, block: BlockRef, views: Sequence[Any]) -> MarketState:
+    """Reads at `block` what the holdings of these `AccountView`s depend on.
+
+    A mark that cannot be read is NaN, and an expiry that cannot be read is missing: their holders become suspects.
 
     Raises:
         ChainError: The books, the vault or the oracle cannot be read at all.
     """
-    instruments, count = system.read_all(
-        [("Clearinghouse", "instrumentCount", []), ("Clearinghouse", "assetCount", [])], block
+    count, books, vault = system.read_all(
+        [
+            ("Clearinghouse", "assetCount", []),
+            ("MarginEngine", "riskBooks", []),
+            ("Clearinghouse", "vaultState", []),
+        ],
+        block,
     )
-    numbers = range(1, instruments + 1)
-    views = system.read_all([("Clearinghouse", "instrumentOf", [number]) for number in numbers], block)
-    marks = system.read_many([("Clearinghouse", "markOf", [number]) for number in numbers], block)
-    assets = system.read_all([("Clearinghouse", "assetOf", [asset]) for asset in range(count)], block)
-    current, previous, weight = system.read("MarginEngine", "riskBooks", block=block)
+    current, previous, weight = books
     book = _book(current)
-    underlyings = {view.id >> UNDERLYING_SHIFT & 0xFF for view in views} | {asset.underlying for asset in assets[1:]}
-    bits = sum(1 << underlying for underlying in underlyings)
-    quotes, settlement_usd = system.read("OracleHub", "quotesOf", bits, block=block)
     ids = [grid.id for grid in book.underlyings]
-    multipliers = system.read_all([("MarginEngine", "shockMultiplierOf", [one]) for one in ids], block)
-    vault = system.read("Clearinghouse", "vaultState", block=block)
+    perps, dated = _instruments(views)
+    terms, assets, multipliers, marks, expiries = _split(
+        system.read_many(
+            [
+                *(("Clearinghouse", "instrumentOf", [number]) for number in perps),
+                *(("Clearinghouse", "assetOf", [asset]) for asset in range(count)),
+                *(("MarginEngine", "shockMultiplierOf", [one]) for one in ids),
+                *(("Clearinghouse", "markOf", [number]) for number in perps),
+                ("Expiries", "quotesOf", [sorted({key_of(instrument) for instrument in dated})]),
+            ],
+            block,
+        ),
+        (len(perps), count, len(ids), len(perps), 1),
+    )
+    for answer in (*terms, *assets, *multipliers):
+        if isinstance(answer, ChainError):
+            raise answer
+    held = {underlying_of(instrument) for instrument in (*perps.values(), *dated)}
+    bits = sum(1 << underlying for underlying in held | {asset.underlying for asset in assets[1:]})
+    quotes, settlement_usd = system.read("OracleHub", "quotesOf", bits, block=block)
     engine = VectorEngine(
         book, _book(previous) if weight < WAD else None, weight, dict(zip(ids, multipliers, strict=True))
     )
@@ -122,13 +139,32 @@ def read_market(system: System, block: BlockRef) -> MarketState:
         quotes=[Quote(q.underlying, q.state, q.index, q.stable, q.second) for q in quotes],
         settlement_token_usd=settlement_usd,
         engine=engine,
-        marks={v.index: np.nan if isinstance(m, ChainError) else m / WAD for v, m in zip(views, marks, strict=True)},
-        funding={view.index: view.cumulativeFunding / WAD for view in views},
-        underlying_of={view.index: view.id >> UNDERLYING_SHIFT & 0xFF for view in views},
+        marks={
+            number: np.nan if isinstance(m, ChainError) else m / WAD for number, m in zip(perps, marks, strict=True)
+        },
+        funding={number: view.cumulativeFunding / WAD for number, view in zip(perps, terms, strict=True)},
+        expiries=[] if isinstance(expiries[0], ChainError) else [ExpiryQuote(*quote) for quote in expiries[0]],
         assets={number: (asset.underlying, asset.decimals) for number, asset in enumerate(assets)},
         supply_index=vault.supplyIndex,
         borrow_index=vault.borrowIndex,
     )
+
+
+def _instruments(views: Sequence[Any]) -> tuple[dict[int, int], set[int]]:
+    """What is held: perps' ids by registry index, and the ids of futures and options."""
+    held = {leg.index: leg.instrument for view in views for leg in view.positions}
+    perps = {index: instrument for index, instrument in sorted(held.items()) if kind_of(instrument) == KIND_PERP}
+    return perps, {instrument for instrument in held.values() if kind_of(instrument) != KIND_PERP}
+
+
+def _is_perp(leg: Any) -> bool:
+    return kind_of(leg.instrument) == KIND_PERP
+
+
+def _split(answers: list[Any], lengths: Sequence[int]) -> Iterator[list[Any]]:
+    """Consecutive parts of those lengths."""
+    for end, length in zip(accumulate(lengths), lengths, strict=True):
+        yield answers[end - length : end]
 
 
 @lru_cache(maxsize=4)
