@@ -55,9 +55,9 @@ library DefinedRisk {
         }
     }
 
-    /// @dev strike << 128 | size + 2^127, none where nothing is sold: the least is 0 then.
+    /// @dev strike << 128 | size + 2^127, none where nothing is sold and all is of one type: the least is 0 then.
     function bendsOf(Expiry memory expiry, Strike[] memory strikes) private pure returns (uint256[] memory bends) {
-        if (!expiry.anySold) return bends;
+        if (!expiry.anySold && (expiry.calls == 0 || expiry.puts == 0)) return bends;
         unchecked {
             uint256 count;
             for (uint256 at = expiry.firstStrike; at != 0; at = strikes[at - 1].next) {

@@ -293,6 +293,15 @@ def test_initial_margin__bought_options__no_more_than_they_are_worth(scene):
     assert margin.initial_margin <= margin.equity + 20 * WAD
 
 
+def test_initial_margin__call_bought_below_a_put__what_they_always_pay_cannot_be_lost():
+    """Between 1,900 and 2,100 they pay 200 together, elsewhere more."""
+    strict = Scene.deploy()
+    strict.set_book(structures_book(initial_factor=4 * BILLION, tail_rows=1))
+    margin = assess(strict, portfolio(call(1900, 10), put(2100, 10)))
+    assert 4 * margin.scan > margin.equity - 2_000 * WAD
+    assert margin.initial_margin == margin.equity - 2_000 * WAD + 20 * WAD
+
+
 def test_initial_margin__spreads_of_two_expiries__each_by_its_own_worst(scene):
     expiries = NEAR_QUOTE, replace(FAR_QUOTE, tenor=YEAR // 16)
     far = put(1800, -10, FAR), put(1600, 10, FAR)

@@ -219,8 +219,6 @@ class Expiry:
     @property
     def worst_payoff(self) -> int:
         """Least that the options pay at expiry, at any price, where no type is sold more than bought. Exact."""
-        if all(leg.size > 0 for leg in self.options):
-            return 0
         return min(self._payoff(price) for price in (0, *(leg.strike for leg in self.options)))
 
     def _payoff(self, price: int) -> int:

@@ -313,15 +313,12 @@ def _sold_and_loss_cap(
 def _greatest_loss(accounts: int, dated: DatedLegs, units: Units, chosen: NDArray[np.bool_]) -> Floats:
     """Value less worst pay-off of the chosen legs, all of one expiry; at 0 or at a strike: it is straight between."""
     listed, place = np.unique(dated.instrument[chosen], return_inverse=True)
-    sizes, worst = np.zeros((accounts, len(listed))), np.zeros(accounts)
+    sizes = np.zeros((accounts, len(listed)))
     np.add.at(sizes, (dated.account[chosen], place), dated.size[chosen])
     strikes, sign = units.strike[listed], np.where(units.is_put[listed], -1.0, 1.0)
-    sellers = np.zeros(accounts, dtype=np.bool_)
-    sellers[dated.account[chosen & (dated.size < 0)]] = True
     prices = np.concatenate([[0.0], strikes])
     payoffs = np.maximum(0.0, sign * (prices[:, None] - strikes))
-    worst[sellers] = (sizes[sellers] @ payoffs.T).min(axis=1)
-    value: Floats = sizes @ units.price[listed] - worst
+    value: Floats = sizes @ units.price[listed] - (sizes @ payoffs.T).min(axis=1)
     return value
 
 
