@@ -101,6 +101,10 @@ class Expiry:
     stable_shock: int
     second_shock: int
     options: list[OptionLeg] = field(default_factory=list)
+    # The same strike is asked for at every node.
+    _volatilities: dict[int, int] = field(default_factory=dict)
+    _call_prices: dict[int, int] = field(default_factory=dict)
+    _spreads: dict[tuple[int, int], Spread] = field(default_factory=dict)
 
     @cached_property
     def open_part(self) -> int:
@@ -130,11 +134,16 @@ class Expiry:
     # One option
 
     def volatility(self, strike: int) -> int:
-        return self.quote.curve.volatility(ln_of_price(strike) - self.ln_base_forward)
+        if strike not in self._volatilities:
+            self._volatilities[strike] = self.quote.curve.volatility(ln_of_price(strike) - self.ln_base_forward)
+        return self._volatilities[strike]
 
     def call_price(self, strike: int) -> int:
         """A call's price now, never below intrinsic."""
-        return max(max(0, self.base_forward - strike), self._call(strike, self.base_forward, self.ln_base_forward))
+        if strike not in self._call_prices:
+            price = self._call(strike, self.base_forward, self.ln_base_forward)
+            self._call_prices[strike] = max(max(0, self.base_forward - strike), price)
+        return self._call_prices[strike]
 
     def price(self, strike: int, put: bool) -> int:
         """A unit's price now, or what it pays once settled."""
@@ -167,9 +176,13 @@ class Expiry:
         logarithm = ln_of_price(forward)
         if self.quote.fixed_part == 0:
             logarithm = self.ln_base_forward + ln_wad(WAD + shock)
-        volatility = clamped_volatility(self.volatility(strike) * factor // WAD)
-        spread = Spread(deviation(volatility, self.root_of_time))
-        return spread.call(forward, logarithm, strike, ln_of_price(strike))
+        return self._spread(strike, factor).call(forward, logarithm, strike, ln_of_price(strike))
+
+    def _spread(self, strike: int, factor: int) -> Spread:
+        if (strike, factor) not in self._spreads:
+            volatility = clamped_volatility(self.volatility(strike) * factor // WAD)
+            self._spreads[strike, factor] = Spread(deviation(volatility, self.root_of_time))
+        return self._spreads[strike, factor]
 
     def _call(self, strike: int, forward: int, ln_forward: int) -> int:
         if self.quote.tenor == 0:

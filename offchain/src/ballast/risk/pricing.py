@@ -8,7 +8,7 @@ root of time) are wad. Black-76 with r = 0 (Black, "The pricing of commodity con
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from math import isqrt
 
 WAD = 10**18
@@ -133,12 +133,12 @@ class Spread:
 
     deviation: int
 
-    @property
+    @cached_property
     def inverse(self) -> int:
         """Positions a unit of log-moneyness in wad, 2⁹⁶ is one."""
         return (INTERVALS_A_UNIT << POSITION_BITS + INVERSE_BITS) // self.deviation
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The deviation in positions: from that of d₂ to that of d₁."""
         return (self.deviation * INTERVALS_A_UNIT << POSITION_BITS) // WAD
@@ -259,6 +259,7 @@ def clamped_volatility(volatility: int) -> int:
 # ---- Solady's logarithm and exponential
 
 
+@lru_cache(maxsize=4096)
 def ln_wad(x: int) -> int:
     """`FixedPointMathLib.lnWad`: ln(x / 1e18), wad; x from 1 up to below 2²⁵⁵."""
     shift = 256 - x.bit_length()
