@@ -16,7 +16,7 @@ from ballast.keeper.caretaker import Caretaker
 from ballast.risk.expiry import BUCKET, DAY, TIME_OF_DAY, WINDOW
 from ballast.store import Store
 from tests.support.expiries import SETTLED, SMILE
-from tests.support.node import node_evm
+from tests.support.node import await_mined, node_evm
 from tests.support.system import LOCAL, Market, deploy_on, development_key, wad
 
 MISSED = {3, 11, 12}
@@ -38,12 +38,14 @@ def test_keeper__window_of_an_expiry__observed_by_the_minute_and_recorded_after(
     connection = Connection(system.evm.node.url)
     observer = contracts.System(connection, contracts.Deployment.load(tmp_path / "deployment.json"))
     operator = development_key(9)
-    lane = TransactionLane(connection, operator, Store(tmp_path / "keeper.sqlite"), LaneSettings())
+    store = Store(tmp_path / "keeper.sqlite")
+    lane = TransactionLane(connection, operator, store, LaneSettings())
     caretaker = Caretaker(observer)
 
     def work() -> None:
         lane.collect(connection.head())
-        caretaker.work(lane, connection.head(), system.evm.timestamp)
+        caretaker.work(lane, connection.head(), system.evm.timestamp, {})
+        await_mined(connection, store, operator.address)
 
     assert caretaker.expiry_views([eth], expiry - WINDOW - 1, connection.head()) == []
     for minute in range(30):

@@ -9,6 +9,7 @@ from ballast.keeper.metrics import Metrics
 from ballast.keeper.runner import Keeper
 from ballast.keeper.scanner import FloatScanner
 from ballast.store import Store
+from tests.support.node import await_mined
 
 
 @pytest.fixture
@@ -27,10 +28,7 @@ def keeper_on(stage, database, watch_only=False, **policy):
 def step(keeper):
     """One step, and what it sent is mined."""
     snapshot = keeper.step(keeper.system.connection.head())
-    connection = keeper.system.connection
-    for transaction in keeper.store.pending_transactions(keeper.lane.address if keeper.lane else ""):
-        while connection.request("eth_getTransactionReceipt", transaction.hashes[-1]) is None:
-            connection.request("evm_mine")
+    await_mined(keeper.system.connection, keeper.store, keeper.lane.address if keeper.lane else "")
     return snapshot
 
 
@@ -104,7 +102,7 @@ def test_step__upkeep_fails_after_the_rest__the_block_is_not_handled(stage, data
     handled = keeper.store.handled()
 
     class Failing:
-        def work(self, lane, block, now):
+        def work(self, lane, block, now, accounts):
             raise ChainUnreachable("the node does not answer")
 
     keeper.upkeep = Failing()

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.keeper.upkeep import ChoreKind, ExpiryView, OracleView, UpkeepPolicy, chores, expiry_chores
+from ballast.keeper.upkeep import (
+    ACCOUNTS_A_SETTLEMENT,
+    ChoreKind,
+    ExpiryView,
+    OracleView,
+    UpkeepPolicy,
+    chores,
+    expiry_chores,
+    settlement_chores,
+)
 
 WAD = 10**18
 NOW = 1_700_000_000
@@ -124,3 +133,22 @@ def test_expiry_chores__minute_due__observed_before_anything_is_recorded():
 def test_expiry_chores__under_way__not_repeated():
     views = [ExpiryView(1, None, True), ExpiryView(2, 17, False)]
     assert expiry_chores(views, [chore.purpose for chore in expiry_chores(views)]) == []
+
+
+def test_settlement_chores__whoever_holds_what_has_its_price__settled():
+    held = {7: [1, 2], 5: [2], 6: [3]}
+    (chore,) = settlement_chores(held, [2])
+    assert (chore.kind, chore.subject, chore.accounts) == (ChoreKind.SETTLE, 5, (5, 7))
+
+
+def test_settlement_chores__without_a_price_or_holders__none():
+    assert settlement_chores({7: [1]}, []) == []
+    assert settlement_chores({}, [1]) == []
+
+
+def test_settlement_chores__many_accounts__some_a_transaction_and_none_twice():
+    held = {account: [1] for account in range(40)}
+    found = settlement_chores(held, [1])
+    assert [len(chore.accounts) for chore in found] == [ACCOUNTS_A_SETTLEMENT, ACCOUNTS_A_SETTLEMENT, 8]
+    assert sorted(account for chore in found for account in chore.accounts) == list(range(40))
+    assert settlement_chores(held, [1], [found[1].purpose]) == [found[0], found[2]]

@@ -11,7 +11,9 @@ from typing import Any
 
 from eth_utils import to_checksum_address
 
+from ballast.chain.connection import Connection
 from ballast.deployment.rpc import RpcBackend
+from ballast.store import Store
 from scripts.anvil import Anvil, AnvilError, anvil
 from tests.support.evm import (
     BLOCK_GAS_LIMIT,
@@ -98,6 +100,13 @@ def node_evm() -> Iterator[NodeEvm]:
     """Starts an Anvil of one's own and stops it at the end."""
     with anvil(*(str(option) for option in OPTIONS)) as node:
         yield NodeEvm(node)
+
+
+def await_mined(connection: Connection, store: Store, sender: str) -> None:
+    """Everything that was sent is in a block: the node mines by itself, but in its own time."""
+    for pending in store.pending_transactions(sender):
+        while connection.request("eth_getTransactionReceipt", pending.hashes[-1]) is None:
+            connection.request("evm_mine")
 
 
 def _bytes(text: str) -> bytes:

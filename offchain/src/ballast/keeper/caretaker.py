@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from ballast.chain.contracts import ContractCall, System
-from ballast.chain.ids import expiry_key
+from ballast.chain.ids import KIND_PERP, expiry_key, kind_of
+from ballast.chain.instruments import expiry_of
 from ballast.chain.lane import TransactionLane
 from ballast.errors import ChainError, TransactionFailed
 from ballast.keeper.upkeep import (
@@ -21,7 +22,9 @@ from ballast.keeper.upkeep import (
     UpkeepPolicy,
     chores,
     expiry_chores,
+    settlement_chores,
 )
+from ballast.risk.dated import key_of
 from ballast.risk.expiry import WINDOW
 from ballast.store import BlockRef
 
@@ -39,11 +42,17 @@ class Caretaker:
     system: System
     policy: UpkeepPolicy = field(default_factory=UpkeepPolicy)
 
-    def work(self, lane: TransactionLane, block: BlockRef, now: int) -> None:
-        """Sends the chores that are due at a block; one that is refused is decided anew on the next."""
+    def work(self, lane: TransactionLane, block: BlockRef, now: int, accounts: Mapping[int, Any]) -> None:
+        """Sends the chores that are due at a block; one that is refused is decided anew on the next.
+
+        Args:
+            accounts: Everybody's `AccountView` at the block.
+        """
         under_way = lane.pending_purposes()
         listed = self._listed(block)
         due = expiry_chores(self.expiry_views(listed, now, block), under_way)
+        held = _expired(accounts, now)
+        due += settlement_chores(held, self._settled(held, block), under_way)
         due += chores(self.views(listed, block), now, self.policy, under_way)
         for chore in due:
             log.info("decided", intent=chore.kind.value, subject=hex(chore.subject), reason=chore.reason)
@@ -55,6 +64,14 @@ class Caretaker:
     def _listed(self, block: BlockRef) -> list[int]:
         listed = self.system.read("OracleHub", "listedUnderlyings", block=block)
         return [number for number in range(listed.bit_length()) if listed >> number & 1]
+
+    def _settled(self, held: Mapping[int, set[int]], block: BlockRef) -> list[int]:
+        """Of the expiries held, those that have a price."""
+        keys = sorted(set().union(*held.values()))
+        prices = self.system.read_all(
+            [("Expiries", "settlementPriceOf", [*divmod(key, 1 << _EXPIRY_BITS)]) for key in keys], block
+        )
+        return [key for key, price in zip(keys, prices, strict=True) if price]
 
     def expiry_views(self, underlyings: list[int], now: int, block: BlockRef) -> list[ExpiryView]:
         """Every expiry that is not finalised, and has at least entered its averaging window.
@@ -110,6 +127,16 @@ class Caretaker:
             yield None if silent else (answer.price, answer.publishedAt)
 
 
+def _expired(accounts: Mapping[int, Any], now: int) -> dict[int, set[int]]:
+    """Keys of the expiries that are over, by the accounts that hold something of them."""
+    found = {}
+    for account, view in accounts.items():
+        dated = (leg.instrument for leg in view.positions if kind_of(leg.instrument) != KIND_PERP)
+        if keys := {key_of(instrument) for instrument in dated if expiry_of(instrument) <= now}:
+            found[account] = keys
+    return found
+
+
 def _view(
     number: int, record: Any, limits: Any, told: tuple[int, int], reports: tuple[tuple[int, int] | None, ...]
 ) -> OracleView:
@@ -142,3 +169,5 @@ def call_of(system: System, chore: Chore) -> ContractCall:
             return system.call("Expiries", "observe", underlying, expiry)
         case ChoreKind.FINALISE:
             return system.call("Expiries", "finalise", underlying, expiry)
+        case ChoreKind.SETTLE:
+            return system.call("Clearinghouse", "settle", list(chore.accounts))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,8 +43,8 @@ class Publisher(Protocol):
 class Upkeep(Protocol):
     """Keeps what nobody else's act keeps."""
 
-    def work(self, lane: TransactionLane, block: BlockRef, now: int) -> None:
-        """Sends what is due at a block, whose time is `now`."""
+    def work(self, lane: TransactionLane, block: BlockRef, now: int, accounts: Mapping[int, Any]) -> None:
+        """Sends what is due at a block, whose time is `now`, of these `AccountView`s."""
         ...
 
 
@@ -89,7 +89,7 @@ class Keeper:
         for intent in self.plan(snapshot):
             self._act(intent, head)
         if self.lane is not None and self.upkeep is not None:
-            self.upkeep.work(self.lane, head, snapshot.timestamp)
+            self.upkeep.work(self.lane, head, snapshot.timestamp, self.mirror.accounts)
         if self.metrics is not None:
             self.metrics.observe(snapshot, len(self.mirror.accounts), self.policy)
         self.store.record_handled(head.number)

@@ -2,16 +2,19 @@
 
 The hub reads by itself in every act. Between acts three things stand still that should not: the cached price of a
 second source, the stable price, and the clock of a step that waits to be believed (docs/oracle.md). And expiries settle
-by what somebody observes minute by minute. Prices are wad, times Unix seconds, ratios basis points.
+by what somebody observes minute by minute, accounts when somebody touches them. Prices are wad, times Unix seconds,
+ratios basis points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 BPS = 10_000
+# Each costs about what a margin check costs.
+ACCOUNTS_A_SETTLEMENT = 16
 SETTLEMENT_TOKEN = 0
 STALE = 2
 
@@ -21,6 +24,7 @@ class ChoreKind(StrEnum):
     REFRESH = "oracle-refresh"
     OBSERVE = "expiry-observe"
     FINALISE = "expiry-finalise"
+    SETTLE = "settle"
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,14 @@ class Chore:
     """One transaction of upkeep.
 
     Attributes:
-        subject: An underlying to poke, the bitmap of those to refresh, or an expiry's key.
+        subject: An underlying to poke, the bitmap of those to refresh, an expiry's key, or the first account to settle.
+        accounts: All that are settled at once.
     """
 
     kind: ChoreKind
     subject: int
     reason: str
+    accounts: tuple[int, ...] = ()
 
     @property
     def purpose(self) -> str:
@@ -135,6 +141,23 @@ def expiry_chores(views: Iterable[ExpiryView], under_way: Iterable[str] = ()) ->
         if view.due_bucket is not None
     ]
     found += [Chore(ChoreKind.FINALISE, view.key, "its price is known") for view in views if view.has_price]
+    return [chore for chore in found if chore.purpose not in busy]
+
+
+def settlement_chores(
+    held: Mapping[int, Iterable[int]], settled: Iterable[int], under_way: Iterable[str] = ()
+) -> list[Chore]:
+    """Accounts that still hold what has its final price, some a transaction. It is their owners' money, one way or the
+    other, and no account is too small.
+
+    Args:
+        held: Keys of the expiries that each account holds something of; settled: of those that have a price.
+        under_way: Purposes of transactions not yet mined; none is repeated.
+    """
+    priced, busy = set(settled), set(under_way)
+    due = sorted(account for account, keys in held.items() if not priced.isdisjoint(keys))
+    parts = [tuple(due[start : start + ACCOUNTS_A_SETTLEMENT]) for start in range(0, len(due), ACCOUNTS_A_SETTLEMENT)]
+    found = [Chore(ChoreKind.SETTLE, part[0], f"{len(part)} accounts hold what has expired", part) for part in parts]
     return [chore for chore in found if chore.purpose not in busy]
 
 
