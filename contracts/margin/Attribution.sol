@@ -109,7 +109,7 @@ library Attribution {
             marginal.concentration = Requirements.concentrationUp(record, exposure);
             marginal.netDelta = exposure.netDelta();
             marginal.settlementTokenRate = depeg * exposure.index;
-            if (!exposure.hasOptions) continue;
+            if (exposure.firstExpiry == 0) continue;
             marginal.vegaRate = record.hedgedVegaOf();
             (uint256 long, uint256 short) = Requirements.vegaOf(exposure, gathered);
             marginal.longVegaIsCharged = long <= short;

@@ -16,6 +16,7 @@ import {SurfaceWord} from "../types/ExpiryQuote.sol";
 /// @param rootOfTime √T, wad.
 /// @param stableForward At the stable price.
 /// @param secondForward At the second source's price, else as now.
+/// @param next Place of the next expiry of the underlying that has options, plus one; 0 for the last.
 /// @param firstStrike Place of the first strike in `Gathered.strikes`, plus one; 0 without options.
 /// @param lastStrike That of the last.
 /// @param calls Σ of the sizes of calls.
@@ -39,6 +40,7 @@ struct Expiry {
     uint256 rootOfTime;
     uint256 stableForward;
     uint256 secondForward;
+    uint256 next;
     uint256 firstStrike;
     uint256 lastStrike;
     int256 calls;

@@ -56,22 +56,22 @@ library DatedExpiries {
             uint256[] memory keys = gathered.expiryKeys;
             place = gathered.lastExpiry; // legs of one expiry are often neighbours
             if (place >= keys.length || keys[place] >> 1 != key) {
-                for (place = 0; place < keys.length; ++place) {
-                    if (keys[place] >> 1 == key) break;
+                place = 0;
+                uint256 end = keys.length;
+                while (place < end) {
+                    uint256 middle = (place + end) >> 1;
+                    if (keys[middle] >> 1 < key) place = middle + 1;
+                    else end = middle;
                 }
-                if (place == keys.length) revert IMarginEngine.ExpiryMissing(uint8(key >> 40), uint40(key));
+                if (place == keys.length || keys[place] >> 1 != key) {
+                    revert IMarginEngine.ExpiryMissing(uint8(key >> 40), uint40(key));
+                }
                 gathered.lastExpiry = place;
             }
             if (keys[place] & 1 != 0) return place;
             keys[place] |= 1;
             gathered.expiries[place] = fromQuote(quotes[place], exposure);
         }
-    }
-
-    /// @notice Whether there is an expiry at a place, of an underlying, with options.
-    function hasOptions(Gathered memory gathered, uint256 place, uint256 underlying) internal pure returns (bool) {
-        uint256 key = gathered.expiryKeys[place];
-        return key >> 41 == underlying && key & 1 != 0 && gathered.expiries[place].firstStrike != 0;
     }
 
     function fromQuote(

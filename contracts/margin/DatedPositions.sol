@@ -50,14 +50,15 @@ library DatedPositions {
     /// @notice Sums up options by underlying, once all legs are in.
     function finish(Gathered memory gathered) internal pure {
         unchecked {
-            for (uint256 i; i < gathered.expiries.length; ++i) {
-                uint256 underlying = gathered.expiryKeys[i] >> 41;
-                if (!gathered.hasOptions(i, underlying)) continue;
-                Expiry memory expiry = gathered.expiries[i];
-                Exposure memory exposure = gathered.exposures[gathered.placeOf(uint8(underlying))];
-                exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
-                exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
-                exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
+            for (uint256 i; i < gathered.exposures.length; ++i) {
+                Exposure memory exposure = gathered.exposures[i];
+                for (uint256 at = exposure.firstExpiry; at != 0;) {
+                    Expiry memory expiry = gathered.expiries[at - 1];
+                    exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
+                    exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
+                    exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
+                    at = expiry.next;
+                }
             }
         }
     }
@@ -167,7 +168,7 @@ library DatedPositions {
             uint256 last = expiry.lastStrike;
             if (last == 0) {
                 expiry.openOptions(exposure);
-                exposure.hasOptions = true;
+                (expiry.next, exposure.firstExpiry) = (exposure.firstExpiry, gathered.lastExpiry + 1);
             } else if (strikes[last - 1].strike == strike) {
                 return last - 1;
             }

@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {positivePart} from "../math/FixedPoint.sol";
 import {Expiry, Strike} from "./Dated.sol";
-import {DatedExpiries} from "./DatedExpiries.sol";
 import {Exposure, Gathered} from "./Exposure.sol";
 import {Rounding} from "./Rounding.sol";
 import {LibSort} from "solady/utils/LibSort.sol";
@@ -12,7 +11,6 @@ import {LibSort} from "solady/utils/LibSort.sol";
 /// @dev At expiry, options of one expiry pay a function of the price that is straight between strikes. Where no more of a
 ///      type is sold than bought, it does not fall without end, and its least value is at 0 or at a strike.
 library DefinedRisk {
-    using DatedExpiries for Gathered;
     using Rounding for int256;
 
     uint256 internal constant SIZE_OFFSET = 1 << 127;
@@ -26,11 +24,13 @@ library DefinedRisk {
         }
         if (gathered.strikeCount == 0) return;
         int256 most;
-        for (uint256 i; i < gathered.expiries.length; ++i) {
-            if (!gathered.hasOptions(i, gathered.expiryKeys[i] >> 41)) continue;
-            Expiry memory expiry = gathered.expiries[i];
-            if (expiry.calls < 0 || expiry.puts < 0) return;
-            most += expiry.value - worstPayoff(expiry, gathered.strikes).divDown(1e18);
+        for (uint256 i; i < exposures.length; ++i) {
+            for (uint256 at = exposures[i].firstExpiry; at != 0;) {
+                Expiry memory expiry = gathered.expiries[at - 1];
+                if (expiry.calls < 0 || expiry.puts < 0) return;
+                most += expiry.value - worstPayoff(expiry, gathered.strikes).divDown(1e18);
+                at = expiry.next;
+            }
         }
         gathered.lossCap = positivePart(most);
     }

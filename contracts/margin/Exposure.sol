@@ -23,7 +23,8 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param longQuantity Σ of positive quantities, units of the underlying, wad.
 /// @param shortQuantity Σ of negative quantities, as a positive number.
 /// @param positionQuantity Σ of the absolute sizes of positions that are not settled.
-/// @param hasOptions Whether it has options that are not settled. What they sum up to:
+/// @param firstExpiry Place, in `Gathered.expiries`, of the last met with options that are not settled, plus one; 0 without.
+///        What they sum up to:
 /// @param optionDelta Σ of size · delta, units of the underlying, wad.
 /// @param optionStableChange What they are worth more at the stable price, as calls, wad.
 /// @param optionSecondChange At the second source's.
@@ -40,7 +41,7 @@ struct Exposure {
     uint256 longQuantity;
     uint256 shortQuantity;
     uint256 positionQuantity;
-    bool hasOptions;
+    uint256 firstExpiry;
     int256 optionDelta;
     int256 optionStableChange;
     int256 optionSecondChange;
@@ -105,7 +106,7 @@ library Exposures {
 
     /// @dev Legs without a quantity are no legs.
     function isHeld(Exposure memory exposure) internal pure returns (bool) {
-        return exposure.longQuantity | exposure.shortQuantity != 0 || exposure.hasOptions;
+        return exposure.longQuantity | exposure.shortQuantity | exposure.firstExpiry != 0;
     }
 
     /// @dev Δ: linear quantities and the deltas of options.
@@ -151,7 +152,7 @@ library Exposures {
                 longQuantity: 0,
                 shortQuantity: 0,
                 positionQuantity: 0,
-                hasOptions: false,
+                firstExpiry: 0,
                 optionDelta: 0,
                 optionStableChange: 0,
                 optionSecondChange: 0,

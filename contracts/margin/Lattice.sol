@@ -35,7 +35,6 @@ struct Plan {
 ///      without its floor at intrinsic: within 4e-9 of forward and strike, like the price now.
 library Lattice {
     using DatedExpiries for Expiry;
-    using DatedExpiries for Gathered;
     using RiskBook for Book;
     using RiskBook for Record;
     using Rounding for int256;
@@ -59,9 +58,8 @@ library Lattice {
     ) internal pure {
         Plan memory plan = planOf(book, record, exposure, allNodes);
         unchecked {
-            for (uint256 i; i < gathered.expiries.length; ++i) {
-                if (!gathered.hasOptions(i, exposure.underlying)) continue;
-                Expiry memory expiry = gathered.expiries[i];
+            for (uint256 place = exposure.firstExpiry; place != 0;) {
+                Expiry memory expiry = gathered.expiries[place - 1];
                 uint256 factors = open(plan, book, record, expiry);
                 for (uint256 at = expiry.firstStrike; at != 0;) {
                     Strike memory strike = gathered.strikes[at - 1];
@@ -69,6 +67,7 @@ library Lattice {
                     at = strike.next;
                 }
                 collect(plan, values, expiry);
+                place = expiry.next;
             }
             uint256 stable = book.priceShocks * book.volatilityShocks;
             Scenarios.setAt(values, stable, Scenarios.at(values, stable) + exposure.optionStableChange);

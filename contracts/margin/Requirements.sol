@@ -5,7 +5,7 @@ import {Charges, IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
-import {DatedExpiries} from "./DatedExpiries.sol";
+import {Expiry} from "./Dated.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
 import {Lattice} from "./Lattice.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
@@ -24,7 +24,6 @@ struct Requirement {
 
 /// @notice Scan and charges of one book, the blend of two, and the margin they make.
 library Requirements {
-    using DatedExpiries for Gathered;
     using Exposures for Exposure;
     using RiskBook for Book;
     using RiskBook for Record;
@@ -48,7 +47,7 @@ library Requirements {
             if (!exposure.isHeld()) continue;
             record = recordOf(book, record, exposure.underlying);
             addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
-            if (exposure.linearValue == 0 && !exposure.hasOptions) continue;
+            if (exposure.linearValue == 0 && exposure.firstExpiry == 0) continue;
             atRisk = true;
             addShocks(requirement, rows, book, record, exposure, gathered);
         }
@@ -66,7 +65,7 @@ library Requirements {
     ) private pure {
         NodeValues values = Scenarios.nextValues(rows);
         Scenarios.fillDown(values, book, record, exposure, exposure.linearValue);
-        if (exposure.hasOptions) {
+        if (exposure.firstExpiry != 0) {
             Lattice.addOptions(values, book, record, exposure, gathered, exposure.halted);
             (uint256 long, uint256 short) = vegaOf(exposure, gathered);
             requirement.charges.hedgedVega += hedgedVegaUp(record, FixedPointMathLib.min(long, short));
@@ -203,11 +202,11 @@ library Requirements {
         Gathered memory gathered
     ) internal pure returns (uint256 long, uint256 short) {
         unchecked {
-            for (uint256 i; i < gathered.expiries.length; ++i) {
-                if (!gathered.hasOptions(i, exposure.underlying)) continue;
-                int256 vega = gathered.expiries[i].vega;
-                if (vega > 0) long += uint256(vega);
-                else short += uint256(-vega);
+            for (uint256 at = exposure.firstExpiry; at != 0;) {
+                Expiry memory expiry = gathered.expiries[at - 1];
+                if (expiry.vega > 0) long += uint256(expiry.vega);
+                else short += uint256(-expiry.vega);
+                at = expiry.next;
             }
         }
     }
