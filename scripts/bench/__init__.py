@@ -1,1 +1,1 @@
-"""Benchmarks: `./dev bench gas`."""
+"""Benchmarks: `./dev bench gas`, `./dev bench capital`."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from ballast.chain.artifacts import checkout_root
+from scripts.bench.capital import RULES, compare
+from scripts.bench.capital import document as capital_document
 from scripts.bench.gas import Figure, measure_gas
 
 COMMITTED = Path("benchmarks") / "gas.json"
+COMMITTED_CAPITAL = Path("benchmarks") / "capital.json"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Measure what acts cost."""
+    """Measure what acts cost, and what portfolios need."""
 
 
 @main.command()
@@ -40,6 +44,38 @@ def gas(write: bool, as_json: bool) -> None:
         print_table(figures, committed)
     grown = [figure.name for figure in figures if figure.gas > committed.get(figure.name, {}).get("gas", figure.gas)]
     sys.exit(1 if grown and not write else 0)
+
+
+@main.command()
+@click.option("--write", is_flag=True, help="Write the figures to benchmarks/capital.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def capital(write: bool, as_json: bool) -> None:
+    """Initial margin of ten structures beside leg-by-leg margin, SPAN's scenarios and Deribit's portfolio margin.
+
+    Exit status 1 if a figure is another than what is committed.
+    """
+    found = capital_document(compare())
+    file = checkout_root() / COMMITTED_CAPITAL
+    if write:
+        file.write_text(json.dumps(found, indent=2) + "\n")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        print_capital(found)
+    sys.exit(0 if file.is_file() and json.loads(file.read_text()) == found else 1)
+
+
+def print_capital(found: dict[str, Any]) -> None:
+    factors = ", ".join(f"{name} {value:.2f}" for name, value in found["multipliers"].items())
+    table = Table(title=f"Initial margin, USD; {found['market']['source']}; multipliers {factors}")
+    table.add_column("100 ETH", no_wrap=True)
+    for header in ("Ballast", "legs", "SPAN", "Deribit", "÷ legs", "÷ Der."):
+        table.add_column(header, justify="right", no_wrap=True)
+    for name, row in found["structures"].items():
+        ratios = (f"{row['ballast'] / row[rule]:.0%}" if row[rule] >= 1 else "–" for rule in ("leg_by_leg", "deribit"))
+        figures = (f"{row[rule]:,.0f}" for rule in RULES if rule != "ballast_at_one")
+        table.add_row(name, *figures, *ratios)
+    Console().print(table)
 
 
 def document(figures: list[Figure]) -> dict[str, object]:

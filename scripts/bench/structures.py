@@ -136,7 +136,7 @@ def structures() -> list[Structure]:
             (token, _option(Kind.PUT, 1, 1_650), _option(Kind.CALL, -1, 1_650)),
         ),
         Structure(
-            "delta-hedged straddle",
+            "hedged straddle",
             "call and put 1650 sold, delta in the perp",
             (*straddle, Leg(Kind.PERP, "ETH", -round(sum(leg.delta for leg in straddle), 2))),
         ),

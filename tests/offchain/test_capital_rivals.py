@@ -50,7 +50,7 @@ def test_leg__call_less_put__is_forward_less_strike():
 
 def test_structures__ten_of_them__hedged_straddle_has_no_delta_and_pair_no_value():
     assert len(structures()) == 10
-    assert sum(leg.delta for leg in legs_of("delta-hedged straddle")) == pytest.approx(0, abs=0.005)
+    assert sum(leg.delta for leg in legs_of("hedged straddle")) == pytest.approx(0, abs=0.005)
     assert sum(leg.value() for leg in legs_of("pair of perps")) == pytest.approx(0, abs=5)
 
 
