@@ -24,10 +24,11 @@ import {SignatureCheck} from "./SignatureCheck.sol";
 contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     using SafeCast for uint256;
 
-    /// @dev One slot: 8 + 4 = 12 bytes.
+    /// @dev One slot: 8 + 4 + 5 = 17 bytes.
     struct AccountState {
         uint64 minNonce;
         uint32 epoch;
+        uint40 aliveUntil; // 0 without a dead-man switch
     }
 
     /// @dev Of a nonce that is partly filled. One slot: 16 + 16 = 32 bytes.
@@ -46,6 +47,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     struct Candidate {
         AccountId account;
         uint64 nonce;
+        uint64 group;
+        bool fillOrKill;
         bytes32 orderHash;
         uint256 accountRank; // of its account among those of the orders
         uint128 filled; // before, wad
@@ -70,7 +73,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         "Order(uint256 account,address signer,uint256 instrument,int128 size,uint128 limit,uint256 flags,uint40 expiry,"
         "uint64 nonce,uint64 group,uint32 maxFee,uint128 trigger,uint32 epoch)"
     );
-    uint256 private constant SUPPORTED_FLAGS = OrderFlags.REDUCE_ONLY;
+    uint256 private constant SUPPORTED_FLAGS = OrderFlags.REDUCE_ONLY | OrderFlags.POST_ONLY | OrderFlags.FILL_OR_KILL;
     /// @dev size · price · rate is wad · wad · 1e9; a fee is wad.
     uint256 private constant FEE_DIVISOR = 1e27;
 
@@ -79,6 +82,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     mapping(AccountId account => AccountState) private _accounts;
     mapping(AccountId account => mapping(uint64 wordIndex => NonceWord)) private _nonceWords;
     mapping(AccountId account => mapping(uint64 nonce => PartialFill)) private _partialFills;
+    /// @dev Leading half of the hash of the order that was filled first.
+    mapping(AccountId account => mapping(uint64 group => bytes16 orderHash)) private _groupWinners;
     FeeRates private _fees;
 
     constructor(
@@ -161,6 +166,19 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         emit EpochAdvanced(account, epoch);
     }
 
+    /// @inheritdoc IExchange
+    /// @dev Re-entrancy: none needed, it calls nothing.
+    function keepAlive(AccountId account, uint40 until) external onlyOwnerOrDelegate(account) {
+        AccountState storage state = _accounts[account];
+        if (_isSilent(state.aliveUntil)) emit EpochAdvanced(account, ++state.epoch);
+        state.aliveUntil = until;
+        emit KeptAlive(account, until);
+    }
+
+    function _isSilent(uint40 until) private view returns (bool) {
+        return until != 0 && block.timestamp > until;
+    }
+
     function _isInAuction(AccountId account) internal view override returns (bool) {
         return IAuctions(IClearinghouseAdmin(address(clearinghouse)).auctions()).isLive(account);
     }
@@ -193,6 +211,16 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     /// @inheritdoc IExchange
     function epochOf(AccountId account) external view returns (uint32) {
         return _accounts[account].epoch;
+    }
+
+    /// @inheritdoc IExchange
+    function aliveUntil(AccountId account) external view returns (uint40) {
+        return _accounts[account].aliveUntil;
+    }
+
+    /// @inheritdoc IExchange
+    function groupWinner(AccountId account, uint64 group) external view returns (bytes16) {
+        return _groupWinners[account][group];
     }
 
     /// @inheritdoc IExchange
@@ -256,6 +284,8 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         _requireSupported(order);
         candidate.account = order.account;
         candidate.nonce = order.nonce;
+        candidate.group = order.group;
+        candidate.fillOrKill = order.flags & OrderFlags.FILL_OR_KILL != 0;
         candidate.orderHash = hashOrder(order);
         if (order.signer != order.account.ownerOf()) candidate.delegate = order.signer;
 
@@ -277,7 +307,6 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function _requireSupported(Order memory order) private pure {
         if (order.flags & ~SUPPORTED_FLAGS != 0) revert FlagsNotSupported(order.flags);
         if (order.trigger != 0) revert TriggerNotSupported();
-        if (order.group != 0) revert GroupNotSupported();
     }
 
     /// @dev Why an order is dead, if it is; else what of it was filled.
@@ -292,6 +321,9 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         }
         bool isTaken = partialFill.filled != 0 && partialFill.orderHash != bytes16(orderHash);
         reason = _deadReason(order, status, isTaken, accountState);
+        if (reason != DeadReason.None || order.group == 0) return (reason, partialFill);
+        bytes16 winner = _groupWinners[order.account][order.group];
+        if (winner != 0 && winner != bytes16(orderHash)) reason = DeadReason.GroupTaken;
     }
 
     function _deadReason(
@@ -306,6 +338,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         // A later epoch is dead too: otherwise orders signed ahead would outlive the cancel of all.
         if (order.epoch != accountState.epoch) return DeadReason.OtherEpoch;
         if (block.timestamp > order.expiry) return DeadReason.Expired;
+        if (_isSilent(accountState.aliveUntil)) return DeadReason.OwnerSilent;
         if (!_isOwnerOrDelegate(order.account, order.signer)) return DeadReason.SignerNotAuthorised;
         return DeadReason.None;
     }
@@ -324,8 +357,11 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         uint24 instrumentIndex;
 
         for (uint256 i; i < matches.length; ++i) {
+            _requireCrossing(orders, matches[i], i);
+        }
+        _killUnfillable(settlement.candidates, matches);
+        for (uint256 i; i < matches.length; ++i) {
             Match memory crossing = matches[i];
-            _requireCrossing(orders, crossing, i);
             if (_skipIfDead(settlement.candidates, crossing)) continue;
             Order memory taker = orders[crossing.taker].order;
             if (!(taker.instrument == instrument)) {
@@ -348,6 +384,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         if (takerAt >= orders.length || makerAt >= orders.length || crossing.size == 0) revert InvalidMatch(index);
         Order memory taker = orders[takerAt].order;
         Order memory maker = orders[makerAt].order;
+        if (taker.flags & OrderFlags.POST_ONLY != 0) revert PostOnlyTakes(takerAt);
         if (!(taker.instrument == maker.instrument)) revert InstrumentMismatch(takerAt, makerAt);
         if ((taker.size > 0) == (maker.size > 0)) revert SameSide(takerAt, makerAt);
         bool crosses = taker.size > 0 ? taker.limit >= maker.limit : taker.limit <= maker.limit;
@@ -356,15 +393,54 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
 
     /// @dev One event a match, naming the taker's order where both are dead.
     function _skipIfDead(Candidate[] memory candidates, Match memory crossing) private returns (bool) {
-        return _skipIfDead(candidates[crossing.taker]) || _skipIfDead(candidates[crossing.maker]);
+        return _skipIfDead(candidates, crossing.taker) || _skipIfDead(candidates, crossing.maker);
     }
 
-    function _skipIfDead(Candidate memory candidate) private returns (bool) {
+    function _skipIfDead(Candidate[] memory candidates, uint256 index) private returns (bool) {
+        Candidate memory candidate = candidates[index];
         DeadReason reason = candidate.dead;
         if (reason == DeadReason.None && candidate.remaining == 0) reason = DeadReason.Filled;
+        if (reason == DeadReason.None && _isGroupTaken(candidates, index)) reason = DeadReason.GroupTaken;
         if (reason == DeadReason.None) return false;
         emit OrderSkipped(candidate.account, candidate.nonce, candidate.orderHash, reason);
         return true;
+    }
+
+    /// @dev Whether another order of its group has a fill in this settlement.
+    function _isGroupTaken(Candidate[] memory candidates, uint256 index) private pure returns (bool) {
+        Candidate memory own = candidates[index];
+        if (own.group == 0) return false;
+        for (uint256 i; i < candidates.length; ++i) {
+            Candidate memory other = candidates[i];
+            if (i != index && other.group == own.group && other.account == own.account && other.proposed != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// @dev Kills fill-or-kill orders whose counterparties, as they are alive, have less than they need: one of those may
+    ///      have died since the settlement was made. Where this sees too much, as when two of them share a counterparty,
+    ///      the record reverts.
+    function _killUnfillable(Candidate[] memory candidates, Match[] memory matches) private pure {
+        for (uint256 i; i < candidates.length; ++i) {
+            Candidate memory candidate = candidates[i];
+            if (!candidate.fillOrKill || candidate.dead != DeadReason.None) continue;
+            if (_fillable(candidates, matches, i) < candidate.remaining) candidate.dead = DeadReason.CannotFillWhole;
+        }
+    }
+
+    function _fillable(
+        Candidate[] memory candidates,
+        Match[] memory matches,
+        uint256 index
+    ) private pure returns (uint256 total) {
+        for (uint256 i; i < matches.length; ++i) {
+            Match memory crossing = matches[i];
+            if (crossing.taker != index && crossing.maker != index) continue;
+            Candidate memory other = candidates[crossing.taker == index ? crossing.maker : crossing.taker];
+            if (other.dead == DeadReason.None) total += Math.min(crossing.size, other.remaining);
+        }
     }
 
     /// @dev Clips `crossing.size` to what both orders have left.
@@ -476,7 +552,9 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function _recordFilled(Candidate memory candidate) private {
         if (candidate.proposed == 0) return;
         uint128 filled = candidate.filled + candidate.proposed;
+        if (candidate.group != 0) _groupWinners[candidate.account][candidate.group] = bytes16(candidate.orderHash);
         if (candidate.remaining != 0) {
+            if (candidate.fillOrKill) revert FillOrKillNotWhole(candidate.account, candidate.nonce);
             _partialFills[candidate.account][candidate.nonce] =
                 PartialFill({filled: filled, orderHash: bytes16(candidate.orderHash)});
             if (candidate.filled == 0) _setStatus(candidate.account, candidate.nonce, NonceStatus.PartlyFilled);

@@ -29,6 +29,8 @@ interface IExchange {
     event EpochAdvanced(AccountId indexed account, uint32 epoch);
     event DelegateSet(AccountId indexed account, address indexed delegate, uint40 expiry, uint96 dailyLossBudget);
     event DelegateLossCharged(AccountId indexed account, address indexed delegate, uint256 loss, uint256 lossToday);
+    /// @dev 0 where the switch is off.
+    event KeptAlive(AccountId indexed account, uint40 until);
     event FeesSet(uint32 takerFee, uint32 makerFee);
 
     error NotAuthorised(AccountId account, address caller);
@@ -43,7 +45,8 @@ interface IExchange {
     error FeeOutOfBounds(uint32 fee, uint32 bound);
     error FlagsNotSupported(uint256 flags);
     error TriggerNotSupported();
-    error GroupNotSupported();
+    error PostOnlyTakes(uint256 orderIndex);
+    error FillOrKillNotWhole(AccountId account, uint64 nonce);
     error DelegateBudgetExceeded(AccountId account, address delegate, uint256 lossToday, uint256 budget);
     error InvalidDelegate(address delegate);
     error DelegationDuringAuction(AccountId account);
@@ -80,6 +83,11 @@ interface IExchange {
     /// @notice Cancels every order signed so far. Owner or delegate; the auctions at the start of a liquidation.
     function advanceEpoch(AccountId account) external;
 
+    /// @notice Sets the dead-man switch: every order of the account is dead after the second `until` unless this is called
+    ///         again before; 0 switches it off. Once it has fired, the next call advances the epoch, so that orders signed
+    ///         before stay dead. Owner or delegate.
+    function keepAlive(AccountId account, uint40 until) external;
+
     /// @notice Lets `delegate` trade, deposit and cancel for `account` until `expiry`, never withdraw, move or delegate.
     ///         Its fills may lose at most `dailyLossBudget` a UTC day. A fill loses its fee and what it buys above the
     ///         lower, or sells below the higher, of mark and index; gains do not offset.
@@ -108,6 +116,12 @@ interface IExchange {
     function orderStatus(Order calldata order) external view returns (uint256 filled, DeadReason reason);
 
     function epochOf(AccountId account) external view returns (uint32);
+
+    /// @notice Last second of the account's orders by its dead-man switch; 0 where it is off.
+    function aliveUntil(AccountId account) external view returns (uint40);
+
+    /// @notice Leading half of the hash of the order that was filled first of a group; 0 while none was.
+    function groupWinner(AccountId account, uint64 group) external view returns (bytes16);
 
     function minNonceOf(AccountId account) external view returns (uint64);
 

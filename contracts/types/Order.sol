@@ -13,7 +13,8 @@ import {InstrumentId} from "./InstrumentId.sol";
 /// @param flags Bit set, see `OrderFlags`.
 /// @param expiry Last Unix second at which the order can be filled.
 /// @param nonce Free choice, once; fills are keyed by (account, nonce). Consecutive nonces are the cheapest.
-/// @param group One-cancels-other group; 0 is none. Must be 0 in this version.
+/// @param group One-cancels-other group of its account; 0 is none. The first order of a group that is filled, in part or
+///        whole, kills the others for good: a group's number is of use once.
 /// @param maxFee Highest fee in 1e9 of notional.
 /// @param trigger Trigger price, wad; 0 is none. Must be 0 in this version.
 /// @param epoch The account's epoch at signing; the order is dead in any other.
@@ -33,9 +34,13 @@ struct Order {
 }
 
 library OrderFlags {
+    /// @dev Only brings a position towards 0.
     uint256 internal constant REDUCE_ONLY = 1;
+    /// @dev Only as a match's maker, at its own limit.
     uint256 internal constant POST_ONLY = 2;
+    /// @dev Only whole, in one settlement.
     uint256 internal constant FILL_OR_KILL = 4;
+    /// @dev Not supported in this version.
     uint256 internal constant MULTI_LEG = 8;
 }
 
@@ -65,5 +70,8 @@ enum DeadReason {
     Filled, // the nonce is used up
     SignerNotAuthorised,
     SignatureRefused, // by the signing contract
-    NothingToReduce // reduce-only, and the fill would do more than bring the position towards 0
+    NothingToReduce, // reduce-only, and the fill would do more than bring the position towards 0
+    OwnerSilent, // the account's dead-man switch has fired
+    GroupTaken, // another order of its group was filled
+    CannotFillWhole // fill-or-kill, and the matches do not suffice
 }

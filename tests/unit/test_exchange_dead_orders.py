@@ -63,6 +63,23 @@ def refused_by_the_wallet(desk: Desk, trader: Seat) -> SignedOrder:
     return signed
 
 
+def of_a_silent_owner(desk: Desk, trader: Seat) -> SignedOrder:
+    signed = desk.signed(trader, 1, desk.price)
+    desk.exchange.transact("keepAlive", trader.account, desk.evm.timestamp + 9, sender=trader.address)
+    desk.evm.advance(10)
+    return signed
+
+
+def of_a_group_that_was_filled(desk: Desk, trader: Seat) -> SignedOrder:
+    first, second = (desk.signed(trader, 2, desk.price, group=7) for _ in range(2))
+    desk.cross(first, desk.signed(desk.seat("early seller"), -1, desk.price), 1)
+    return second
+
+
+def too_large_to_fill_whole(desk: Desk, trader: Seat) -> SignedOrder:
+    return desk.signed(trader, 2, desk.price, flags=OrderFlags.FILL_OR_KILL)
+
+
 def with_nothing_to_reduce(desk: Desk, trader: Seat) -> SignedOrder:
     return desk.signed(trader, 1, desk.price, flags=OrderFlags.REDUCE_ONLY)
 
@@ -77,9 +94,13 @@ DEAD: list[tuple[Callable[[Desk, Seat], SignedOrder], DeadReason]] = [
     (filled, DeadReason.FILLED),
     (by_a_stranger, DeadReason.SIGNER_NOT_AUTHORISED),
     (refused_by_the_wallet, DeadReason.SIGNATURE_REFUSED),
+    (of_a_silent_owner, DeadReason.OWNER_SILENT),
+    (of_a_group_that_was_filled, DeadReason.GROUP_TAKEN),
+    (too_large_to_fill_whole, DeadReason.CANNOT_FILL_WHOLE),
     (with_nothing_to_reduce, DeadReason.NOTHING_TO_REDUCE),
 ]
-SEEN_BY_STATUS = [case for case in DEAD if case[1] not in (DeadReason.SIGNATURE_REFUSED, DeadReason.NOTHING_TO_REDUCE)]
+SEEN_IN_SETTLEMENT = (DeadReason.SIGNATURE_REFUSED, DeadReason.NOTHING_TO_REDUCE, DeadReason.CANNOT_FILL_WHOLE)
+SEEN_BY_STATUS = [case for case in DEAD if case[1] not in SEEN_IN_SETTLEMENT]
 
 
 @pytest.mark.parametrize("position", ["taker", "maker"])

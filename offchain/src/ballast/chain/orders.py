@@ -47,7 +47,7 @@ class OrderListedTwice(BallastError):
 
 
 class OrderFlags(IntFlag):
-    """What an order asks for besides size and limit. Only `REDUCE_ONLY` is supported so far."""
+    """What an order asks for besides size and limit. `MULTI_LEG` is not supported yet."""
 
     NONE = 0
     REDUCE_ONLY = 1
@@ -68,6 +68,9 @@ class DeadReason(IntEnum):
     SIGNER_NOT_AUTHORISED = 6
     SIGNATURE_REFUSED = 7
     NOTHING_TO_REDUCE = 8
+    OWNER_SILENT = 9
+    GROUP_TAKEN = 10
+    CANNOT_FILL_WHOLE = 11
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Order:
         limit: Worst price, wad.
         expiry: Last Unix second at which it can be filled.
         nonce: Free choice; fills are counted by (account, nonce).
+        group: Orders of one cancel each other: the first that is filled kills the rest. 0 is none.
         maxFee: (named as it is signed) Highest fee accepted, in 1e9 of notional.
         epoch: The account's epoch now; the order is dead in any other.
     """
