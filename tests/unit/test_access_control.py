@@ -56,6 +56,7 @@ UNRESTRICTED: Mapping[str, Mapping[str, str]] = {
         "cancel": "account's owner or delegate",
         "cancelBelow": "account's owner or delegate",
         "advanceEpoch": "account's owner or delegate; auctions",
+        "keepAlive": "account's owner or delegate",
         "setDelegate": "account's owner",
         "renounceDelegation": "the delegate",
         "setAuthority": "the access manager",
