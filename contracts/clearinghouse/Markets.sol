@@ -224,8 +224,10 @@ abstract contract Markets is ClearinghouseStorage {
     function _saveMarkets(WorkingSet memory set) internal {
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
-            if (market.traded || market.openInterest != market.foundOpenInterest) _saveMarket(market);
-            if (market.clearedSize != 0) _saveClearing(set, market);
+            bool isOpenInterestMoved = market.openInterest != market.foundOpenInterest;
+            if (market.traded || isOpenInterestMoved) _saveMarket(market);
+            // Longs and shorts that settle in one act leave no size, but what rounding left.
+            if (market.settled && (isOpenInterestMoved || market.clearedSize != 0)) _saveClearing(set, market);
         }
     }
 

@@ -189,6 +189,30 @@ def test_i28__settlement_in_any_order__same_result_and_the_remainder_to_fees(
     assert imbalance(system, ACCOUNTS) == 0
 
 
+@pytest.mark.parametrize("before", [(), (SHORT,), (LONG, SHORT)])
+def test_i3a__longs_and_shorts_settled_in_one_act__what_rounding_leaves_goes_to_fees(
+    system: System, dated: DatedMarket, before: tuple
+):
+    """Together they leave the clearing account no size, but a wei that must not be lost."""
+    call, fourth = dated.call(2_500), trader("fourth")
+    dated.market.fund(fourth, USDC=100_000)
+    dated.trade(LONG, SHORT, call, "0.333")
+    dated.trade(fourth, THIRD, call, "0.334")
+    dated.expire(2_500, buckets=19)
+    dated.market.advance(HOUR)
+    dated.publish_settlement("2500.000000000000000002")
+    everyone = (*EVERYONE, fourth)
+    fees = system.clearinghouse.call("vaultState").feesRay
+    if before:
+        dated.settle(*before)
+    [cleared] = dated.settle(*(who for who in everyone if who not in before)).events("InstrumentCleared")
+    assert cleared.remainder == 2
+    report = system.clearinghouse.call("instrumentOf", call)
+    assert (report.clearedSize, report.clearedQuote) == (0, 0)
+    assert system.clearinghouse.call("vaultState").feesRay - fees == 2 * 10**27
+    assert imbalance(system, [*ACCOUNTS, fourth.account]) == 0
+
+
 def test_settle__account_in_liquidation_or_touched_otherwise__settled_all_the_same(system: System, dated: DatedMarket):
     dated.trade(LONG, SHORT, dated.call(2_500), 1)
     dated.expire(2_600)
