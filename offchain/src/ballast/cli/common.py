@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
-from ballast.errors import BallastError
+from ballast.errors import BallastError, ConfigurationError
 from ballast.settings import Settings
 
 console = Console()
@@ -62,6 +62,19 @@ def connect(rpc_url: str | None, deployment: str | None) -> System:
     settings = Settings()
     connection = Connection(rpc_url or settings.rpc_url)
     return System(connection, Deployment.load(deployment or settings.deployment))
+
+
+def underlying_named(system: System, name: str) -> int:
+    """The id of an underlying's symbol.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    for underlying, known in system.deployment.underlyings.items():
+        if known == name and underlying:
+            return underlying
+    names = (known for underlying, known in system.deployment.underlyings.items() if underlying)
+    raise ConfigurationError(f"no underlying named {name}; there are {', '.join(names)}")
 
 
 def print_json(data: Any) -> None:

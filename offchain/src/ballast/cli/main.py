@@ -14,6 +14,7 @@ COMMANDS = {
     "auctions": "ballast.cli.auctions:auctions",
     "keeper": "ballast.cli.keeper:keeper",
     "markets": "ballast.cli.markets:markets",
+    "order": "ballast.cli.order:order",
     "reconcile": "ballast.cli.reconcile:reconcile",
     "risk": "ballast.cli.risk:risk",
     "surface": "ballast.cli.surface:surface",

@@ -16,7 +16,16 @@ from ballast.chain.contracts import System
 from ballast.chain.ids import KIND_OPTION, KIND_PERP, kind_of
 from ballast.chain.instruments import parse_instrument, underlying_of
 from ballast.cli.account import AccountParameter
-from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json
+from ballast.cli.common import (
+    WAD,
+    account_label,
+    chain_options,
+    console,
+    json_option,
+    money,
+    print_json,
+    underlying_named,
+)
 from ballast.cli.explanation import RiskReport
 from ballast.errors import ConfigurationError
 from ballast.risk.analysis import GREEKS, Greeks
@@ -110,7 +119,7 @@ def parse_leg(system: System, text: str) -> Leg:
         asset = _asset(system, name)
         return Leg(wad, asset=asset, underlying=system.read("Clearinghouse", "assetOf", asset).underlying)
     try:
-        return Leg(wad, instrument=parse_instrument(what, partial(_underlying, system)))
+        return Leg(wad, instrument=parse_instrument(what, partial(underlying_named, system)))
     except ValueError as fault:
         raise click.BadParameter(f"{fault}; or COLLATERAL:WETH, CASH:USDC", param_hint="--leg") from None
 
@@ -204,16 +213,7 @@ def _parse_shock(system: System, text: str, option: str) -> tuple[int, int]:
         factor = WAD + int(Decimal(percent.rstrip("%")) * WAD / 100)
     except InvalidOperation:
         raise click.BadParameter(f"{text!r}: write NAME=±PERCENT, such as ETH=-20", param_hint=option) from None
-    return _underlying(system, name), factor
-
-
-def _underlying(system: System, name: str) -> int:
-    for underlying, known in system.deployment.underlyings.items():
-        if known == name and underlying:
-            return underlying
-    raise ConfigurationError(
-        f"no underlying named {name}; there are {', '.join(system.deployment.underlyings.values())}"
-    )
+    return underlying_named(system, name), factor
 
 
 def as_dict(margin: Margin, risk: RiskReport) -> dict[str, Any]:
