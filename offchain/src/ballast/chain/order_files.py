@@ -38,7 +38,7 @@ def parse_order(document: Any, domain: OrderDomain) -> SignedOrder:
     """
     try:
         place = document["chainId"], document["exchange"].lower()
-        values = {
+        values: dict[str, Any] = {
             field.name: document["order"][field.name]
             if field.name in _TEXT_FIELDS
             else int(document["order"][field.name])
