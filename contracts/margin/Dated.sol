@@ -16,13 +16,15 @@ import {SurfaceWord} from "../types/ExpiryQuote.sol";
 /// @param rootOfTime √T, wad.
 /// @param stableForward At the stable price.
 /// @param secondForward At the second source's price, else as now.
-/// @param next Place of the next expiry of the underlying that has options, plus one; 0 for the last.
-/// @param firstStrike Place of the first strike in `Gathered.strikes`, plus one; 0 without options.
+/// @param lnStableForward Logarithm of that at the stable price.
+/// @param lnSecondForward Of that at the second source's.
+/// @param next Memory address of another expiry of the underlying with options; 0 without one.
+/// @param firstStrike That of the first strike; 0 without options.
 /// @param lastStrike That of the last.
 /// @param calls Σ of the sizes of calls.
 /// @param puts Σ of the sizes of puts.
-/// @param anySold Whether an option is sold.
-/// @param putPayoff Σ of size · strike of puts: what they pay at a price of 0. Exact.
+/// @param callStrikes Σ of size · strike of calls: what their strikes cost at the highest prices. Exact.
+/// @param putStrikes The same of puts: what they pay at a price of 0. Exact.
 /// @param value Σ ⌊size · price⌋, wad.
 /// @param baseValue Σ of size · call price. Exact.
 /// @param stableChange What `baseValue` changes by at the stable price. Exact.
@@ -40,13 +42,15 @@ struct Expiry {
     uint256 rootOfTime;
     uint256 stableForward;
     uint256 secondForward;
+    int256 lnStableForward;
+    int256 lnSecondForward;
     uint256 next;
     uint256 firstStrike;
     uint256 lastStrike;
     int256 calls;
     int256 puts;
-    bool anySold;
-    int256 putPayoff;
+    int256 callStrikes;
+    int256 putStrikes;
     int256 value;
     int256 baseValue;
     int256 stableChange;
@@ -55,7 +59,7 @@ struct Expiry {
 }
 
 /// @notice Options of one expiry with one strike that follow each other, as one call.
-/// @param next Place of the next in `Gathered.strikes`, plus one; 0 for the last.
+/// @param next Memory address of the next; 0 for the last.
 /// @param strike Wad.
 /// @param lnStrike Its logarithm, wad.
 /// @param volatility Wad; 0 at a tenor of 0.

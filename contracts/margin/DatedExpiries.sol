@@ -18,9 +18,9 @@ library DatedExpiries {
 
     uint256 internal constant FORWARD_SCALE = 1e27;
 
-    /// @notice Checks that the quotes ascend and makes room for expiries and strikes.
+    /// @notice Checks that the quotes ascend and makes room for expiries.
     /// @dev `expiryKeys` holds key << 1, and one more where the expiry has been made.
-    function open(ExpiryQuote[] calldata quotes, uint256 positions, Gathered memory gathered) internal pure {
+    function open(ExpiryQuote[] calldata quotes, Gathered memory gathered) internal pure {
         uint256 count = quotes.length;
         if (count == 0) return;
         uint256[] memory keys = new uint256[](count);
@@ -33,16 +33,13 @@ library DatedExpiries {
         }
         gathered.expiryKeys = keys;
         Expiry[] memory expiries;
-        Strike[] memory strikes;
         // Places without contents: nobody reads one before it is written.
         assembly ("memory-safe") {
             expiries := mload(0x40)
             mstore(expiries, count)
-            strikes := add(expiries, shl(5, add(count, 1)))
-            mstore(strikes, positions)
-            mstore(0x40, add(strikes, shl(5, add(positions, 1))))
+            mstore(0x40, add(expiries, shl(5, add(count, 1))))
         }
-        (gathered.expiries, gathered.strikes) = (expiries, strikes);
+        gathered.expiries = expiries;
     }
 
     /// @notice Place of the expiry with a key, which stands in its instruments' ids.
@@ -108,17 +105,16 @@ library DatedExpiries {
         expiry.secondForward = forwardAt(expiry, exposure.secondShock);
         if (expiry.tenor == 0) return;
         expiry.lnForward = Black76.lnOf(expiry.forward);
+        expiry.lnStableForward = lnAt(expiry, expiry.stableForward);
+        expiry.lnSecondForward = lnAt(expiry, expiry.secondForward);
         expiry.rootOfTime = Black76.rootOfTimeDown(expiry.tenor);
     }
 
-    /// @notice The options of one strike, without a size.
-    function newStrike(
-        Expiry memory expiry,
-        NormalLanes lanes,
-        uint256 strike
-    ) internal pure returns (Strike memory made) {
-        made.strike = strike;
+    /// @notice Writes every word of `made`, whatever it held: the options of one strike, without a size.
+    function fillStrike(Expiry memory expiry, NormalLanes lanes, uint256 strike, Strike memory made) internal pure {
+        (made.next, made.strike, made.size) = (0, strike, 0);
         if (expiry.tenor == 0) {
+            (made.lnStrike, made.volatility) = (0, 0);
             made.price = FixedPointMathLib.zeroFloorSub(expiry.forward, strike);
             made.chance = made.price == 0 ? 0 : NormalDistribution.CERTAIN;
         } else {
@@ -126,20 +122,25 @@ library DatedExpiries {
             made.volatility = Svi.volatilityDown(expiry.surface, made.lnStrike - expiry.lnForward);
             (made.price, made.chance) = callAt(expiry, lanes, made, expiry.forward, expiry.lnForward);
         }
-        made.stableChange = changeAt(expiry, lanes, made, expiry.stableForward);
-        made.secondChange = changeAt(expiry, lanes, made, expiry.secondForward);
+        made.stableChange = changeAt(expiry, lanes, made, expiry.stableForward, expiry.lnStableForward);
+        made.secondChange = changeAt(expiry, lanes, made, expiry.secondForward, expiry.lnSecondForward);
+    }
+
+    function lnAt(Expiry memory expiry, uint256 forward) private pure returns (int256) {
+        return forward == expiry.forward ? expiry.lnForward : Black76.lnOf(forward);
     }
 
     function changeAt(
         Expiry memory expiry,
         NormalLanes lanes,
         Strike memory made,
-        uint256 forward
+        uint256 forward,
+        int256 lnForward
     ) private pure returns (int256) {
         if (forward == expiry.forward) return 0;
         uint256 price;
         if (expiry.tenor == 0) price = FixedPointMathLib.zeroFloorSub(forward, made.strike);
-        else (price,) = callAt(expiry, lanes, made, forward, Black76.lnOf(forward));
+        else (price,) = callAt(expiry, lanes, made, forward, lnForward);
         unchecked {
             return int256(price) - int256(made.price);
         }

@@ -24,23 +24,55 @@ library DatedPositions {
     using Exposures for Gathered;
     using Rounding for int256;
 
-    /// @notice Adds one position that is no perp.
-    function add(
-        PositionLeg calldata leg,
+    /// @dev Of a `Strike` in memory.
+    uint256 internal constant STRIKE_SIZE = 9 * 32;
+
+    /// @notice Adds a position that is no perp, and those of its expiry that follow it.
+    /// @param i Place of the first.
+    /// @return Place of the first that is not added.
+    function addRun(
+        PositionLeg[] calldata positions,
+        uint256 i,
         ExpiryQuote[] calldata quotes,
         Gathered memory gathered,
         Margin memory margin
-    ) internal view {
-        InstrumentId id = leg.instrument;
-        uint8 underlying = id.underlyingOf();
-        uint256 quantity = magnitude(leg.size);
-        if (quantity >= Exposures.QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(underlying, quantity);
+    ) internal view returns (uint256) {
+        InstrumentId id = positions[i].instrument;
+        requireDated(id);
+        uint256 key = keyOf(id);
+        Exposure memory exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
+        Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, key)];
+        Strike memory strike;
+        do {
+            uint256 last = expiry.lastStrike;
+            assembly ("memory-safe") {
+                if last { strike := last }
+            }
+            addLeg(positions[i], exposure, expiry, strike, gathered, margin);
+            unchecked {
+                if (++i == positions.length) break;
+            }
+            id = positions[i].instrument;
+        } while (keyOf(id) == key && InstrumentId.unwrap(id) >> 248 != uint256(InstrumentKind.Perp));
+        return i;
+    }
+
+    /// @param last The expiry's last strike, if it has one.
+    function addLeg(
+        PositionLeg calldata leg,
+        Exposure memory exposure,
+        Expiry memory expiry,
+        Strike memory last,
+        Gathered memory gathered,
+        Margin memory margin
+    ) private view {
+        (InstrumentId id, int256 size) = (leg.instrument, leg.size);
+        uint256 quantity = magnitude(size);
+        if (quantity >= Exposures.QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(id.underlyingOf(), quantity);
         bool isPut = requireDated(id);
-        Exposure memory exposure = gathered.exposures[gathered.placeOf(underlying)];
-        Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
         int256 value = isFuture(id)
-            ? addFuture(exposure, expiry, leg.size)
-            : addOption(exposure, expiry, gathered, id, leg.size, isPut);
+            ? addFuture(exposure, expiry, size)
+            : addOption(exposure, expiry, last, gathered, id, size, isPut);
         unchecked {
             if (expiry.openShare != 0) exposure.positionQuantity += quantity;
             Exposures.addValue(value + leg.offset, exposure.trusted && expiry.trusted, margin);
@@ -48,16 +80,18 @@ library DatedPositions {
     }
 
     /// @notice Sums up options by underlying, once all legs are in.
-    function finish(Gathered memory gathered) internal pure {
+    /// @param expiry Any: a place for a reference.
+    function finish(Exposure[] memory exposures, Expiry memory expiry) internal pure {
         unchecked {
-            for (uint256 i; i < gathered.exposures.length; ++i) {
-                Exposure memory exposure = gathered.exposures[i];
-                for (uint256 at = exposure.firstExpiry; at != 0;) {
-                    Expiry memory expiry = gathered.expiries[at - 1];
+            for (uint256 i; i < exposures.length; ++i) {
+                Exposure memory exposure = exposures[i];
+                for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
+                    assembly ("memory-safe") {
+                        expiry := at
+                    }
                     exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
                     exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
                     exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
-                    at = expiry.next;
                 }
             }
         }
@@ -75,7 +109,9 @@ library DatedPositions {
         if (isFuture(id)) return expiry.openShare == 0 ? expiry.fixedPart : expiry.forward;
         if (expiry.openShare == 0) return settledPrice(expiry, id.strikeOf(), isPut);
         expiry.openOptions(exposure);
-        return unitPrice(expiry, expiry.newStrike(lanesOf(gathered), requireStrike(id)), isPut);
+        Strike memory strike;
+        expiry.fillStrike(lanesOf(gathered), requireStrike(id), strike);
+        return unitPrice(expiry, strike, isPut);
     }
 
     /// @notice The expiry of a gathered leg, and a `Strike` of its own where it is an option that is not settled.
@@ -86,7 +122,7 @@ library DatedPositions {
     ) internal view returns (Exposure memory exposure, Expiry memory expiry, Strike memory strike) {
         exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
         expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
-        if (!isFuture(id) && expiry.openShare != 0) strike = expiry.newStrike(lanesOf(gathered), id.strikeOf());
+        if (!isFuture(id) && expiry.openShare != 0) expiry.fillStrike(lanesOf(gathered), id.strikeOf(), strike);
     }
 
     // Legs ------------------------------------------------------------------------------------------------------
@@ -105,6 +141,7 @@ library DatedPositions {
     function addOption(
         Exposure memory exposure,
         Expiry memory expiry,
+        Strike memory at,
         Gathered memory gathered,
         InstrumentId id,
         int256 size,
@@ -113,22 +150,35 @@ library DatedPositions {
         uint256 strike = requireStrike(id);
         if (expiry.openShare == 0) return Exposures.valueDown(size, settledPrice(expiry, strike, isPut));
         if (size == 0) return 0;
-        Strike memory at = gathered.strikes[strikeOf(exposure, expiry, gathered, strike)];
+        if (expiry.lastStrike == 0 || at.strike != strike) {
+            uint256 place;
+            assembly ("memory-safe") {
+                place := mload(0x40)
+                mstore(0x40, add(place, STRIKE_SIZE))
+            }
+            if (expiry.lastStrike == 0) link(exposure, expiry, place);
+            else at.next = place;
+            expiry.lastStrike = place;
+            assembly ("memory-safe") {
+                at := place
+            }
+            expiry.fillStrike(lanesOf(gathered), strike, at);
+        }
         value = Exposures.valueDown(size, unitPrice(expiry, at, isPut));
         unchecked {
             at.size += size;
-            if (size < 0) expiry.anySold = true;
             expiry.value += value;
             expiry.baseValue += size * int256(at.price);
-            expiry.stableChange += size * at.stableChange;
-            expiry.secondChange += size * at.secondChange;
+            if (at.stableChange != 0) expiry.stableChange += size * at.stableChange;
+            if (at.secondChange != 0) expiry.secondChange += size * at.secondChange;
             exposure.optionDelta += optionDelta(expiry, at, size, isPut);
             if (isPut) {
                 expiry.puts += size;
-                expiry.putPayoff += size * int256(strike);
+                expiry.putStrikes += size * int256(strike);
                 exposure.linearValue += Exposures.valueDown(-size, expiry.openPart);
             } else {
                 expiry.calls += size;
+                expiry.callStrikes += size * int256(strike);
             }
         }
     }
@@ -156,28 +206,15 @@ library DatedPositions {
         }
     }
 
-    /// @dev Place of the last strike of the expiry if it is the one, else of a new one at the end of its list.
-    function strikeOf(
-        Exposure memory exposure,
-        Expiry memory expiry,
-        Gathered memory gathered,
-        uint256 strike
-    ) private view returns (uint256 place) {
-        unchecked {
-            Strike[] memory strikes = gathered.strikes;
-            uint256 last = expiry.lastStrike;
-            if (last == 0) {
-                expiry.openOptions(exposure);
-                (expiry.next, exposure.firstExpiry) = (exposure.firstExpiry, gathered.lastExpiry + 1);
-            } else if (strikes[last - 1].strike == strike) {
-                return last - 1;
-            }
-            place = gathered.strikeCount++;
-            strikes[place] = expiry.newStrike(lanesOf(gathered), strike);
-            if (last == 0) expiry.firstStrike = place + 1;
-            else strikes[last - 1].next = place + 1;
-            expiry.lastStrike = place + 1;
+    /// @dev The expiry has its first option.
+    function link(Exposure memory exposure, Expiry memory expiry, uint256 firstStrike) private pure {
+        expiry.openOptions(exposure);
+        (expiry.next, expiry.firstStrike) = (exposure.firstExpiry, firstStrike);
+        uint256 place;
+        assembly ("memory-safe") {
+            place := expiry
         }
+        exposure.firstExpiry = place;
     }
 
     function lanesOf(Gathered memory gathered) internal view returns (NormalLanes lanes) {

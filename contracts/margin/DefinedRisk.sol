@@ -5,9 +5,11 @@ import {positivePart} from "../math/FixedPoint.sol";
 import {Expiry, Strike} from "./Dated.sol";
 import {Exposure, Gathered} from "./Exposure.sol";
 import {Rounding} from "./Rounding.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 import {LibSort} from "solady/utils/LibSort.sol";
 
-/// @notice The most that an account of cash and bought or covered options can lose.
+/// @notice The most that an account of cash and bought or covered options can lose: max(0, Σ over expiries of value less
+///         worst pay-off).
 /// @dev At expiry, options of one expiry pay a function of the price that is straight between strikes. Where no more of a
 ///      type is sold than bought, it does not fall without end, and its least value is at 0 or at a strike.
 library DefinedRisk {
@@ -15,33 +17,61 @@ library DefinedRisk {
 
     uint256 internal constant SIZE_OFFSET = 1 << 127;
 
-    /// @notice Writes max(0, Σ over expiries of value less worst pay-off) to `lossCap`, or leaves it unbounded: where
-    ///         there is a linear leg, or an expiry in which more calls or puts are sold than bought.
-    function cap(Gathered memory gathered) internal pure {
+    /// @notice Writes `lossBound`: pay-offs at a price of 0 and at the highest prices are no less than the worst. Leaves
+    ///         it without a bound where there is a linear leg, no option, or an expiry in which more calls or puts are
+    ///         sold than bought.
+    function open(Gathered memory gathered) internal pure {
         Exposure[] memory exposures = gathered.exposures;
+        uint256 first;
         for (uint256 i; i < exposures.length; ++i) {
             if (exposures[i].longQuantity | exposures[i].shortQuantity != 0) return;
+            first |= exposures[i].firstExpiry;
         }
-        if (gathered.strikeCount == 0) return;
-        int256 most;
+        if (first == 0) return;
+        int256 least;
+        Expiry memory expiry = gathered.expiries[0];
         for (uint256 i; i < exposures.length; ++i) {
-            for (uint256 at = exposures[i].firstExpiry; at != 0;) {
-                Expiry memory expiry = gathered.expiries[at - 1];
+            for (uint256 at = exposures[i].firstExpiry; at != 0; at = expiry.next) {
+                assembly ("memory-safe") {
+                    expiry := at
+                }
                 if (expiry.calls < 0 || expiry.puts < 0) return;
-                most += expiry.value - worstPayoff(expiry, gathered.strikes).divDown(1e18);
-                at = expiry.next;
+                int256 payoff = expiry.putStrikes;
+                if (expiry.calls == 0) payoff = FixedPointMathLib.min(payoff, -expiry.callStrikes);
+                least += expiry.value - payoff.divDown(1e18);
             }
         }
-        gathered.lossCap = positivePart(most);
+        gathered.lossBound = positivePart(least);
+    }
+
+    /// @notice The lesser of an amount and what the account can lose.
+    function capped(Gathered memory gathered, uint256 amount) internal pure returns (uint256) {
+        if (amount <= gathered.lossBound) return amount;
+        if (gathered.lossCap == type(uint256).max) gathered.lossCap = lossCapOf(gathered);
+        return FixedPointMathLib.min(amount, gathered.lossCap);
+    }
+
+    function lossCapOf(Gathered memory gathered) private pure returns (uint256) {
+        Exposure[] memory exposures = gathered.exposures;
+        int256 most;
+        Expiry memory expiry = gathered.expiries[0];
+        for (uint256 i; i < exposures.length; ++i) {
+            for (uint256 at = exposures[i].firstExpiry; at != 0; at = expiry.next) {
+                assembly ("memory-safe") {
+                    expiry := at
+                }
+                most += expiry.value - worstPayoff(expiry).divDown(1e18);
+            }
+        }
+        return positivePart(most);
     }
 
     /// @dev Exact. Every option bends the pay-off upwards by its size at its strike.
-    function worstPayoff(Expiry memory expiry, Strike[] memory strikes) private pure returns (int256 worst) {
-        uint256[] memory bends = bendsOf(expiry, strikes);
-        if (bends.length == 0) return 0;
+    function worstPayoff(Expiry memory expiry) private pure returns (int256 worst) {
+        uint256[] memory bends = bendsOf(expiry);
         LibSort.sort(bends);
         unchecked {
-            int256 payoff = expiry.putPayoff;
+            int256 payoff = expiry.putStrikes;
             int256 slope = -expiry.puts;
             uint256 last;
             worst = payoff;
@@ -55,19 +85,30 @@ library DefinedRisk {
         }
     }
 
-    /// @dev strike << 128 | size + 2^127, none where nothing is sold and all is of one type: the least is 0 then.
-    function bendsOf(Expiry memory expiry, Strike[] memory strikes) private pure returns (uint256[] memory bends) {
-        if (!expiry.anySold && (expiry.calls == 0 || expiry.puts == 0)) return bends;
+    /// @dev strike << 128 | size + 2^127.
+    function bendsOf(Expiry memory expiry) private pure returns (uint256[] memory bends) {
+        Strike memory strike;
+        uint256 start;
+        assembly ("memory-safe") {
+            bends := mload(0x40)
+            start := add(bends, 32)
+        }
+        uint256 end = start;
         unchecked {
-            uint256 count;
-            for (uint256 at = expiry.firstStrike; at != 0; at = strikes[at - 1].next) {
-                ++count;
+            for (uint256 at = expiry.firstStrike; at != 0; at = strike.next) {
+                assembly ("memory-safe") {
+                    strike := at
+                }
+                uint256 bend = (strike.strike << 128) | uint256(strike.size + int256(SIZE_OFFSET));
+                assembly ("memory-safe") {
+                    mstore(end, bend)
+                    end := add(end, 32)
+                }
             }
-            bends = new uint256[](count);
-            for (uint256 at = expiry.firstStrike; at != 0; at = strikes[at - 1].next) {
-                Strike memory strike = strikes[at - 1];
-                bends[--count] = (strike.strike << 128) | uint256(strike.size + int256(SIZE_OFFSET));
-            }
+        }
+        assembly ("memory-safe") {
+            mstore(bends, shr(5, sub(end, start)))
+            mstore(0x40, end)
         }
     }
 }

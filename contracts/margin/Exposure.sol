@@ -6,7 +6,7 @@ import {positivePart} from "../math/FixedPoint.sol";
 import {NormalLanes} from "../pricing/NormalDistribution.sol";
 import {Margin} from "../types/Margin.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
-import {Expiry, Strike} from "./Dated.sol";
+import {Expiry} from "./Dated.sol";
 import {Rounding} from "./Rounding.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
@@ -23,8 +23,8 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param longQuantity Σ of positive quantities, units of the underlying, wad.
 /// @param shortQuantity Σ of negative quantities, as a positive number.
 /// @param positionQuantity Σ of the absolute sizes of positions that are not settled.
-/// @param firstExpiry Place, in `Gathered.expiries`, of the last met with options that are not settled, plus one; 0 without.
-///        What they sum up to:
+/// @param firstExpiry Memory address of one of its expiries with options that are not settled; 0 without one. What they
+///        sum up to:
 /// @param optionDelta Σ of size · delta, units of the underlying, wad.
 /// @param optionStableChange What they are worth more at the stable price, as calls, wad.
 /// @param optionSecondChange At the second source's.
@@ -56,11 +56,11 @@ struct Exposure {
 /// @param expiryKeys Where `DatedExpiries` finds an expiry's place.
 /// @param expiries Of those that legs have asked for.
 /// @param lastExpiry Place of the one asked for last.
-/// @param strikes In the order of the legs.
-/// @param strikeCount How many there are.
 /// @param normalTable Where Φ is kept.
 /// @param lanes Φ in memory, once an option has asked for it.
-/// @param lossCap Most that the account can lose, wad; without a bound the largest uint.
+/// @param lossBound What the account can lose at least, before its worst pay-off is looked for, wad; without a bound to
+///        what it can lose the largest uint.
+/// @param lossCap Most that it can lose, once somebody has asked.
 struct Gathered {
     Exposure[] exposures;
     uint256[] collateralValuesUp;
@@ -69,10 +69,9 @@ struct Gathered {
     uint256[] expiryKeys;
     Expiry[] expiries;
     uint256 lastExpiry;
-    Strike[] strikes;
-    uint256 strikeCount;
     address normalTable;
     NormalLanes lanes;
+    uint256 lossBound;
     uint256 lossCap;
 }
 

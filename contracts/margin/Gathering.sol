@@ -30,28 +30,23 @@ library Gathering {
         Margin memory margin
     ) internal view {
         requireWithinLimits(portfolio);
-        open(quotes, expiries, portfolio.positions.length, gathered);
+        open(quotes, expiries, gathered);
         margin.equity = portfolio.cash;
         addCollaterals(portfolio.collaterals, gathered, margin);
         addPositions(portfolio.positions, expiries, gathered, margin);
-        gathered.lossCap = type(uint256).max;
+        (gathered.lossBound, gathered.lossCap) = (type(uint256).max, type(uint256).max);
         if (expiries.length != 0) {
-            DatedPositions.finish(gathered);
-            DefinedRisk.cap(gathered);
+            DatedPositions.finish(gathered.exposures, gathered.expiries[0]);
+            DefinedRisk.open(gathered);
         }
         addStableGaps(gathered.exposures, margin);
     }
 
     /// @notice Reads the quotes alone.
-    function open(
-        Quote[] calldata quotes,
-        ExpiryQuote[] calldata expiries,
-        uint256 positions,
-        Gathered memory gathered
-    ) internal pure {
+    function open(Quote[] calldata quotes, ExpiryQuote[] calldata expiries, Gathered memory gathered) internal pure {
         gathered.lookup = Exposures.newLookup();
         gathered.exposures = Exposures.fromQuotes(quotes, gathered.lookup);
-        DatedExpiries.open(expiries, positions, gathered);
+        DatedExpiries.open(expiries, gathered);
     }
 
     function requireWithinLimits(Portfolio calldata portfolio) private pure {
@@ -98,12 +93,13 @@ library Gathering {
         Gathered memory gathered,
         Margin memory margin
     ) private view {
-        for (uint256 i; i < positions.length; ++i) {
+        for (uint256 i; i < positions.length;) {
             PositionLeg calldata leg = positions[i];
             if (InstrumentId.unwrap(leg.instrument) >> 248 == uint256(InstrumentKind.Perp)) {
                 addPerp(leg, gathered, margin);
+                ++i;
             } else {
-                DatedPositions.add(leg, expiries, gathered, margin);
+                i = DatedPositions.addRun(positions, i, expiries, gathered, margin);
             }
         }
     }

@@ -6,7 +6,7 @@ import {NormalDistribution, NormalLanes} from "../pricing/NormalDistribution.sol
 import {Svi} from "../pricing/Svi.sol";
 import {Expiry, Strike} from "./Dated.sol";
 import {DatedExpiries} from "./DatedExpiries.sol";
-import {Exposure, Exposures, Gathered} from "./Exposure.sol";
+import {Exposure, Gathered} from "./Exposure.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
 import {NodeValues, Scenarios} from "./Scenarios.sol";
@@ -17,7 +17,7 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param shocks A price shock and the logarithm of one plus it, wad, for each price.
 /// @param entries Of the first entry.
 /// @param count Entries.
-/// @param ends Of a word a volatility: the end of its nodes, counted in entries.
+/// @param ends Of a word a volatility: the end of its nodes.
 /// @param upEntry The entry at which only volatility moves, to its highest.
 /// @param nodes Of the nodes of one expiry, three words each: the forward's logarithm, the forward, and the sum of
 ///        size · price.
@@ -44,6 +44,7 @@ library Lattice {
     uint256 internal constant TENOR_UNIT = 30 days * 1e18;
     uint256 internal constant SLOPE_MASK = 0xfffffffffff00000000;
     uint256 internal constant LEVEL_MASK = 0xffffffffffff0000000000000000;
+    int256 internal constant TABLE_TOP = 1120 << 32;
 
     /// @notice Adds an underlying's options to its node values.
     /// @param allNodes Whether every node is to be right, not only those that rows name.
@@ -58,16 +59,20 @@ library Lattice {
     ) internal pure {
         Plan memory plan = planOf(book, record, exposure, allNodes);
         unchecked {
-            for (uint256 place = exposure.firstExpiry; place != 0;) {
-                Expiry memory expiry = gathered.expiries[place - 1];
+            Expiry memory expiry = gathered.expiries[0];
+            Strike memory strike;
+            for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
+                assembly ("memory-safe") {
+                    expiry := at
+                }
                 uint256 factors = open(plan, book, record, expiry);
-                for (uint256 at = expiry.firstStrike; at != 0;) {
-                    Strike memory strike = gathered.strikes[at - 1];
+                for (uint256 place = expiry.firstStrike; place != 0; place = strike.next) {
+                    assembly ("memory-safe") {
+                        strike := place
+                    }
                     addStrike(plan, book, factors, expiry, gathered.lanes, strike);
-                    at = strike.next;
                 }
                 collect(plan, values, expiry);
-                place = expiry.next;
             }
             uint256 stable = book.priceShocks * book.volatilityShocks;
             Scenarios.setAt(values, stable, Scenarios.at(values, stable) + exposure.optionStableChange);
@@ -116,6 +121,7 @@ library Lattice {
             uint256 used = allNodes ? type(uint256).max : usedNodes(book, record) | (1 << upNode);
             plan.ends = allocate(32 * volatilities);
             plan.entries = allocate(64 * prices * volatilities);
+            plan.nodes = allocate(NODE_SIZE * prices * volatilities);
             uint256 entry = plan.entries;
             for (uint256 v; v < volatilities; ++v) {
                 for (uint256 node = v; node < prices * volatilities; node += volatilities) {
@@ -125,10 +131,9 @@ library Lattice {
                     setWord(entry + 32, node);
                     entry += 64;
                 }
-                setWord(plan.ends + 32 * v, (entry - plan.entries) / 64);
+                setWord(plan.ends + 32 * v, plan.nodes + (entry - plan.entries) / 64 * NODE_SIZE);
             }
             plan.count = (entry - plan.entries) / 64;
-            plan.nodes = allocate(NODE_SIZE * plan.count);
         }
     }
 
@@ -199,7 +204,7 @@ library Lattice {
         Record record,
         Expiry memory expiry
     ) private pure returns (uint256 factors) {
-        setForwards(plan, expiry);
+        setForwards(plan, expiry.openPart, expiry.fixedPart, expiry.lnForward);
         if (expiry.tenor != 0) factors = factorsOf(book, record, expiry.tenor);
     }
 
@@ -215,31 +220,46 @@ library Lattice {
         if (expiry.tenor == 0) return addIntrinsic(plan, strike);
         if (strike.size == 0) return;
         unchecked {
+            (uint256 volatility, uint256 rootOfTime) = (strike.volatility, expiry.rootOfTime);
             uint256 node = plan.nodes;
-            for (uint256 v; v < book.volatilityShocks; ++v) {
-                uint256 end = plan.nodes + NODE_SIZE * wordAt(plan.ends + 32 * v);
+            uint256 last = factors + 32 * book.volatilityShocks;
+            for (uint256 ends = plan.ends; factors < last; factors += 32) {
+                uint256 end = wordAt(ends);
+                ends += 32;
                 if (node == end) continue;
-                uint256 volatility = Svi.clamp(strike.volatility * wordAt(factors + 32 * v) / 1e18);
-                addCalls(node, end, strike, Black76.deviationDown(volatility, expiry.rootOfTime), lanes);
+                uint256 shocked = Svi.clamp(volatility * wordAt(factors) / 1e18);
+                addCalls(node, end, strike, Black76.deviationDown(shocked, rootOfTime), lanes);
                 node = end;
             }
         }
     }
 
-    /// @dev The first two words of each node, and nothing in the third.
-    function setForwards(Plan memory plan, Expiry memory expiry) private pure {
+    /// @dev The first two words of each node, as `DatedExpiries.forwardAt` has them, and nothing in the third. Without a
+    ///      fixed part, logarithms of forward and of the move add up.
+    function setForwards(Plan memory plan, uint256 openPart, uint256 fixedPart, int256 lnForward) private pure {
         unchecked {
+            uint256 entry = plan.entries;
             uint256 node = plan.nodes;
-            bool moves = expiry.fixedPart == 0;
-            for (uint256 i; i < plan.count; ++i) {
-                uint256 shock = wordAt(plan.entries + 64 * i);
-                uint256 forward = expiry.forwardAt(int256(wordAt(shock)));
-                // Without a fixed part, logarithms of forward and of the move add up.
-                int256 logarithm = moves ? expiry.lnForward + int256(wordAt(shock + 32)) : Black76.lnOf(forward);
-                setWord(node, uint256(logarithm));
+            uint256 end = node + NODE_SIZE * plan.count;
+            if (fixedPart == 0) {
+                assembly ("memory-safe") {
+                    for {} lt(node, end) { node := add(node, 96) } {
+                        let shock := mload(entry)
+                        let forward := div(mul(openPart, add(mload(shock), 1000000000000000000)), 1000000000000000000)
+                        mstore(node, add(lnForward, mload(add(shock, 32))))
+                        mstore(add(node, 32), add(forward, iszero(forward)))
+                        mstore(add(node, 64), 0)
+                        entry := add(entry, 64)
+                    }
+                }
+                return;
+            }
+            for (; node < end; node += NODE_SIZE) {
+                uint256 forward = fixedPart + openPart * (1e18 + wordAt(wordAt(entry))) / 1e18;
+                setWord(node, uint256(Black76.lnOf(forward)));
                 setWord(node + 32, forward);
                 setWord(node + 64, 0);
-                node += NODE_SIZE;
+                entry += 64;
             }
         }
     }
@@ -290,7 +310,6 @@ library Lattice {
             start = ((low + NormalDistribution.MIDDLE + (width >> 1) - width) << 96) - strike.lnStrike * inverse;
         }
         (uint256 price_, int256 size) = (strike.strike, strike.size);
-        uint256 top = uint256(NormalDistribution.TOP);
         assembly ("memory-safe") {
             function chanceAt(position, lowest, span) -> chance {
                 if slt(position, lowest) { leave }
@@ -303,33 +322,30 @@ library Lattice {
                 }
             }
             // Both positions are within the table from `low` on over `both`.
-            let both := mul(sub(top, width), slt(width, top))
+            let both := mul(sub(TABLE_TOP, width), slt(width, TABLE_TOP))
             for {} lt(node, end) { node := add(node, 96) } {
                 let position := sar(96, add(mul(mload(node), inverse), start))
-                let value
-                switch lt(sub(position, low), both)
-                case 1 {
-                    let lane := mload(shl(4, shr(32, position)))
+                if lt(sub(position, low), both) {
+                    let lane := mload(and(shr(28, position), not(15)))
                     let t := and(position, 0xffffffff)
-                    value := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
+                    let value := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
                     value := mul(add(value, and(shr(64, lane), LEVEL_MASK)), price_)
                     position := add(position, width)
-                    lane := mload(shl(4, shr(32, position)))
+                    lane := mload(and(shr(28, position), not(15)))
                     t := and(position, 0xffffffff)
                     lane := add(
                         mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t),
                         and(shr(64, lane), LEVEL_MASK)
                     )
                     value := sar(112, sub(mul(mload(add(node, 32)), lane), value))
+                    mstore(add(node, 64), add(mload(add(node, 64)), mul(size, value)))
+                    continue
                 }
-                default {
-                    let first := add(position, width)
-                    if slt(first, low) { continue }
-                    value := mul(mload(add(node, 32)), chanceAt(first, low, top))
-                    value := sar(112, sub(value, mul(price_, chanceAt(position, low, top))))
-                }
-                let sum := add(node, 64)
-                mstore(sum, add(mload(sum), mul(size, value)))
+                let first := add(position, width)
+                if slt(first, low) { continue }
+                let value := mul(mload(add(node, 32)), chanceAt(first, low, TABLE_TOP))
+                value := sar(112, sub(value, mul(price_, chanceAt(position, low, TABLE_TOP))))
+                mstore(add(node, 64), add(mload(add(node, 64)), mul(size, value)))
             }
         }
     }
@@ -338,11 +354,18 @@ library Lattice {
     function collect(Plan memory plan, NodeValues values, Expiry memory expiry) private pure {
         unchecked {
             int256 base = expiry.baseValue;
-            for (uint256 i; i < plan.count; ++i) {
-                int256 change = int256(wordAt(plan.nodes + NODE_SIZE * i + 64)) - base;
-                uint256 node = wordAt(plan.entries + 64 * i + 32);
-                Scenarios.setAt(values, node, Scenarios.at(values, node) + change.divDown(Exposures.ONE));
-                if (i == plan.upEntry) expiry.vega = change;
+            uint256 entry = plan.entries + 32;
+            uint256 sum = plan.nodes + 64;
+            uint256 end = sum + NODE_SIZE * plan.count;
+            expiry.vega = int256(wordAt(sum + NODE_SIZE * plan.upEntry)) - base;
+            assembly ("memory-safe") {
+                for {} lt(sum, end) { sum := add(sum, 96) } {
+                    let change := sub(mload(sum), base)
+                    let node := add(values, shl(5, mload(entry)))
+                    let rest := slt(smod(change, 1000000000000000000), 0)
+                    mstore(node, add(mload(node), sub(sdiv(change, 1000000000000000000), rest)))
+                    entry := add(entry, 64)
+                }
             }
         }
     }

@@ -79,7 +79,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
                 requirement = before.blendUp(requirement, weight);
             }
         }
-        margin.fill(requirement, gathered.lossCap);
+        margin.fill(requirement, gathered);
     }
 
     /// @inheritdoc IMarginEngine
@@ -108,7 +108,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     ) external view returns (uint256[] memory prices) {
         Gathered memory gathered;
         gathered.normalTable = normalTable;
-        Gathering.open(quotes, expiries, 0, gathered);
+        Gathering.open(quotes, expiries, gathered);
         prices = new uint256[](options.length);
         for (uint256 i; i < prices.length; ++i) {
             prices[i] = DatedPositions.priceOf(options[i], expiries, gathered);

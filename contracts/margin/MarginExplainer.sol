@@ -50,7 +50,7 @@ contract MarginExplainer {
                 Attribution.blendDown(contributionsBefore, contributions, weight);
             }
         }
-        explanation.margin.fill(requirement, gathered.lossCap);
+        explanation.margin.fill(requirement, gathered);
         explanation.charges = requirement.charges;
         _describe(explanation, tail);
         _distribute(explanation, contributions, portfolio.collaterals.length);

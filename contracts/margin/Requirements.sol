@@ -6,6 +6,7 @@ import {magnitude, positivePart} from "../math/FixedPoint.sol";
 import {Margin} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
 import {Expiry} from "./Dated.sol";
+import {DefinedRisk} from "./DefinedRisk.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
 import {Lattice} from "./Lattice.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
@@ -52,7 +53,7 @@ library Requirements {
             addShocks(requirement, rows, book, record, exposure, gathered);
         }
         if (atRisk) Scenarios.findTail(book, Scenarios.finish(rows), tail);
-        requirement.scan = FixedPointMathLib.min(tail.scan, gathered.lossCap);
+        requirement.scan = DefinedRisk.capped(gathered, tail.scan);
     }
 
     function addShocks(
@@ -116,8 +117,7 @@ library Requirements {
     }
 
     /// @notice Writes what a requirement decides into a margin.
-    /// @param lossCap What no multiple of the scan exceeds.
-    function fill(Margin memory margin, Requirement memory requirement, uint256 lossCap) internal pure {
+    function fill(Margin memory margin, Requirement memory requirement, Gathered memory gathered) internal pure {
         Charges memory charges = requirement.charges;
         uint256 scan = requirement.scan;
         margin.haltBonus = requirement.haltBonus;
@@ -131,11 +131,15 @@ library Requirements {
             uint256 total = scaling + charges.concentration + charges.fixedCharge;
             margin.scalingCharges = scaling;
             margin.maintenanceMargin = scan + total;
-            lossCap = FixedPointMathLib.max(lossCap, scan); // blending may round above it
-            uint256 scaled = (scan * requirement.liquidationEndFactor).divUp(1e9);
-            margin.liquidationEndMargin = FixedPointMathLib.min(scaled, lossCap) + total;
-            scaled = (scan * requirement.initialFactor).divUp(1e9);
-            margin.initialMargin = FixedPointMathLib.min(scaled, lossCap) + total;
+            margin.liquidationEndMargin = multipleUp(gathered, scan, requirement.liquidationEndFactor) + total;
+            margin.initialMargin = multipleUp(gathered, scan, requirement.initialFactor) + total;
+        }
+    }
+
+    /// @dev No more than the account can lose, above which blending may have rounded the scan.
+    function multipleUp(Gathered memory gathered, uint256 scan, uint256 factor) private pure returns (uint256) {
+        unchecked {
+            return FixedPointMathLib.max(DefinedRisk.capped(gathered, (scan * factor).divUp(1e9)), scan);
         }
     }
 
@@ -201,12 +205,15 @@ library Requirements {
         Exposure memory exposure,
         Gathered memory gathered
     ) internal pure returns (uint256 long, uint256 short) {
+        Expiry memory expiry = gathered.expiries[0];
         unchecked {
-            for (uint256 at = exposure.firstExpiry; at != 0;) {
-                Expiry memory expiry = gathered.expiries[at - 1];
-                if (expiry.vega > 0) long += uint256(expiry.vega);
-                else short += uint256(-expiry.vega);
-                at = expiry.next;
+            for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
+                assembly ("memory-safe") {
+                    expiry := at
+                }
+                int256 vega = expiry.vega;
+                if (vega > 0) long += uint256(vega);
+                else short += uint256(-vega);
             }
         }
     }
