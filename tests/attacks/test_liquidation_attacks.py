@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ballast.chain.ids import account_id
+from tests.support.clearing import list_tokens
 from tests.support.evm import reverts
 from tests.support.liquidation import FIXED_CHARGE, MINUTE, Room, money_flows
 from tests.support.system import DAY, HOUR, WAD, Market, Trader, trader
@@ -293,6 +294,23 @@ def test_leaving_the_fund__when_a_loss_is_in_sight__is_too_late(room: Room) -> N
 
 
 # Cascade -------------------------------------------------------------------------------------------------------------
+
+
+def test_bidder_without_slots__wins_a_book_it_has_no_room_for__refused_and_others_may(
+    room: Room, market: Market
+) -> None:
+    """Else a bid could be made to fail later, or leave a leg of the slice with nobody."""
+    owner, bidder = room.long("owner", WETH=1), room.liquidator()
+    tokens = [room.system.evm.deploy("MockToken", f"T{number}", 18) for number in range(8)]
+    for token, asset in zip(tokens, list_tokens(market, *tokens), strict=True):
+        token.transact("mint", bidder.address, WAD)
+        token.transact("approve", room.house, WAD, sender=bidder.address)
+        room.house.transact("deposit", bidder.account, asset, WAD, sender=bidder.address)
+    market.set_price("ETH", 1_700)
+    room.start(owner)
+    with reverts("TooManyCollaterals", account=bidder.account):
+        room.bid(owner, bidder, TENTH)
+    assert room.bid(owner, room.liquidator("with room"), TENTH).events("BidTaken")
 
 
 def test_cascade__a_large_liquidation__moves_neither_mark_nor_anybody_else(room: Room) -> None:

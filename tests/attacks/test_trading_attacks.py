@@ -113,3 +113,27 @@ def test_matcher_filling_worse_than_a_limit__is_refused(desk: Desk, attacker: Se
     bid = desk.signed(victim, 1, desk.price)
     with reverts("OrdersDoNotCross"):
         desk.cross(bid, desk.signed(attacker, -1, desk.away(50)))
+
+
+def test_spoofed_open_interest__opened_and_closed_at_once__leaves_none(desk: Desk, attacker: Seat) -> None:
+    accomplice = desk.seat("accomplice")
+    before = desk.terms().openInterest
+    desk.trade(attacker, accomplice, 2, desk.price)
+    desk.trade(accomplice, attacker, 2, desk.price)
+    assert desk.terms().openInterest == before
+
+
+def test_spoofed_open_interest__cap_filled_by_one__others_still_close_and_it_needs_his_margin(
+    desk: Desk, attacker: Seat
+) -> None:
+    victim, maker, accomplice = desk.seat("victim"), desk.seat("maker"), desk.seat("accomplice")
+    desk.trade(victim, maker, 1, desk.price)
+    cap = desk.terms().openInterest + 2 * WAD
+    desk.system.act_as("risk", desk.clearinghouse, "setOpenInterestCap", desk.terms().index, cap)
+    desk.trade(attacker, accomplice, 2, desk.price)
+    with reverts("OpenInterestCapExceeded", openInterest=cap + WAD, cap=cap):
+        desk.trade(victim, maker, 1, desk.price)
+    desk.trade(maker, victim, 1, desk.price)
+    assert desk.terms().openInterest == cap - WAD
+    for spoofer in (attacker, accomplice):
+        assert desk.margin_of(spoofer).initialMargin > 2 * int(desk.price) * WAD // 10
