@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from eth_account.signers.local import LocalAccount
 
 from ballast.chain.ids import account_id, option_of
 from ballast.deployment.config import Network
 from ballast.deployment.roles import RoleId
+from ballast.risk.book import Book
 from ballast.risk.pricing import BILLION, Surface
 from scripts.anvil import anvil
 from scripts.bench.system import (
@@ -37,11 +39,25 @@ RIVALS = {8: "3.06M", 32: "10.5M", 64: "20.8M"}
 
 
 def measure_options() -> list[Figure]:
-    """Figures of accounts of 8 to 64 options, and what one more adds."""
+    """Figures of accounts of 8 to 64 options, and what one more option, expiry or scenario adds to them."""
     with anvil("--timestamp", str(GENESIS), "--gas-limit", "60000000") as node:
         bench = OptionBench(node)
         bench.list_options()
-        return [figure for count in TARGETS for figure in bench.margin_checks(count)]
+        checks = {count: bench.margin_checks(count) for count in TARGETS}
+        scenarios = len(bench.book.rows)
+    with anvil("--timestamp", str(GENESIS), "--gas-limit", "60000000") as node:
+        halved = HalfBookBench(node)
+        halved.list_options()
+        fewer = halved.margin_checks(32)[0].gas
+        scenarios -= len(halved.book.rows)
+    gas = {count: figures[0].gas for count, figures in checks.items()}
+    per_option = (gas[64] - gas[32]) // 32
+    return [
+        *(figure for figures in checks.values() for figure in figures),
+        Figure("margin_check.per_option", per_option),
+        Figure("margin_check.per_expiry", (gas[32] - gas[16] - 16 * per_option) // len(ALL)),
+        Figure("margin_check.per_scenario", (gas[32] - fewer) // scenarios),
+    ]
 
 
 class OptionBench(BenchSystem):
@@ -51,6 +67,10 @@ class OptionBench(BenchSystem):
         """Its roles act at once."""
         roles = {name: role.model_copy(update={"delay": 0}) for name, role in local.roles}
         return four_perps(local).model_copy(update={"roles": local.roles.model_copy(update=roles)})
+
+    def book_like(self, local: Book) -> Book:
+        self.book = local
+        return local
 
     def list_options(self) -> None:
         governance, risk = (self.network.roles.of(role).holders[0] for role in (RoleId.GOVERNANCE, RoleId.RISK))
@@ -105,6 +125,13 @@ class OptionBench(BenchSystem):
             mark = house.call("markOf", house.call("instrumentIndexOf", instrument))
             terms.append((instrument, size if place % 3 else -size, mark))
         self.cross(owner, maker, terms)
+
+
+class HalfBookBench(OptionBench):
+    """The same by a book with every other historical row."""
+
+    def book_like(self, local: Book) -> Book:
+        return super().book_like(replace(local, historical=local.historical[::2]))
 
 
 def strike_of(symbol: str, per_cent: int) -> int:

@@ -18,6 +18,7 @@ from ballast.deployment import Builder, load_network
 from ballast.deployment.config import Aggregator, Network, Perp, Source
 from ballast.deployment.contract import Contract
 from ballast.deployment.rpc import RpcBackend
+from ballast.risk.book import Book
 from scripts.anvil import Anvil
 
 WAD = 10**18
@@ -56,7 +57,7 @@ class BenchSystem:
         node.request("anvil_setBlockTimestampInterval", 1)
         local, book = load_network(checkout_root() / "config" / "networks" / "local.yaml")
         self.network = self.network_like(local)
-        builder = Builder(self.network, book, RpcBackend.connect(node.url))
+        builder = Builder(self.network, self.book_like(book), RpcBackend.connect(node.url))
         self.record, self.contracts = builder.deploy(), builder.contracts
         self.nonce = 0
         self.move_time(DAY)
@@ -65,6 +66,10 @@ class BenchSystem:
     def network_like(self, local: Network) -> Network:
         """What is deployed, made of the local network."""
         return four_perps(local)
+
+    def book_like(self, local: Book) -> Book:
+        """The risk book, made of the local one."""
+        return local
 
     def move_time(self, seconds: int) -> None:
         self.node.request("evm_setNextBlockTimestamp", hex(self.now() + seconds))
