@@ -12,14 +12,14 @@ from tests.support.evm import Receipt
 
 WEI_A_LEG = 64
 BILLION, FUNDING_PERIOD = 10**9, 8 * 3_600
-OWNERS_ACTS = {"deposit", "withdraw", "move", "trade", "reduce"}
+OWNERS_ACTS = {"deposit", "withdraw", "move", "trade", "trade_dated", "reduce"}
 # May cost an account though its owner did not ask for it.
 LIQUIDATION = {"start", "bid", "write_off"}
 
 
 def check_conservation(after: Picture) -> None:
     assert after.imbalance == 0, f"I3a: the books are off by {after.imbalance} ray-wei"
-    sizes: Counter[int] = Counter()
+    sizes: Counter[int] = Counter({view.index: view.clearedSize for view in after.dated})
     for view in after.views.values():
         for leg in view.positions:
             sizes[leg.index] += leg.size
@@ -49,7 +49,7 @@ def check_no_liquidation_by_parameter(name: str, before: Picture, after: Picture
 
 def check_risk_rules(name: str, mine: set[int], before: Picture, after: Picture) -> None:
     """I6 and I13: whose act left him short of initial margin must have come closer to safety."""
-    if name not in ("trade", "withdraw", "move", "deposit", "repay"):
+    if name not in ("trade", "trade_dated", "withdraw", "move", "deposit", "repay"):
         return
     for account in mine:
         old, new = before.margins[account], after.margins[account]

@@ -40,6 +40,8 @@ EXPECTED = {
     "write_off": AUCTION,
     "call": AUCTION,
     "insure": {"ERC4626ExceededMaxDeposit"},
+    "trade_dated": MARGIN | MARKET | {"InstrumentExpired"},
+    "publish": {"NothingNewer"},
 }
 
 
@@ -54,7 +56,12 @@ class MarketPicture:
 
 @dataclass(frozen=True)
 class Picture:
-    """The system at one moment."""
+    """The system at one moment.
+
+    Attributes:
+        prices: All that the outside world says.
+        dated: Views of instruments that expire.
+    """
 
     margins: dict[int, Any]
     views: dict[int, Any]
@@ -62,7 +69,8 @@ class Picture:
     vault: Any
     imbalance: int
     timestamp: int
-    prices: tuple[tuple[str, Decimal], ...]
+    prices: tuple[Any, ...]
+    dated: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,16 +112,30 @@ class Protocol:
     def picture(self) -> Picture:
         house, accounts = self.system.clearinghouse, self.accounts
         margins, views = house.call_each("marginOf", accounts), house.call_each("accountOf", accounts)
-        vault = house.call("vaultState")
+        vault, dated = house.call("vaultState"), house.call_each("instrumentOf", self.dated_instruments)
         return Picture(
             dict(zip(accounts, margins, strict=True)),
             dict(zip(accounts, views, strict=True)),
             self._markets(),
             vault,
-            imbalance_of(vault, views),
+            imbalance_of(vault, views, dated),
             self.system.evm.timestamp,
-            tuple(sorted(self.market.prices.items())),
+            self.prices,
+            tuple(dated),
         )
+
+    @property
+    def dated_instruments(self) -> list[int]:
+        """Registry indices of what expires."""
+        return []
+
+    @property
+    def prices(self) -> tuple[Any, ...]:
+        return tuple(sorted(self.market.prices.items()))
+
+    @property
+    def acts(self) -> dict[str, Callable[[Any, set[int]], Receipt | None]]:
+        return ACTS
 
     def _markets(self) -> dict[str, MarketPicture]:
         instruments = [self.market.instrument(symbol) for symbol in SYMBOLS]
@@ -132,10 +154,10 @@ class Protocol:
         Raises:
             Revert: It was refused in a way that no honest contract would.
         """
-        name = self.random.choices(list(ACTS), [OFTEN.get(name, 1) for name in ACTS])[0]
+        name = self.random.choices(list(self.acts), [OFTEN.get(name, 1) for name in self.acts])[0]
         mine: set[int] = set()
         try:
-            receipt = ACTS[name](self, mine)
+            receipt = self.acts[name](self, mine)
         except Revert as revert:
             if revert.name not in EXPECTED.get(name, set()):
                 raise
@@ -345,4 +367,4 @@ ACTS: dict[str, Callable[[Protocol, set[int]], Receipt | None]] = {
     )
 }
 # The others are one each.
-OFTEN = {"trade": 6, "move_price": 4, "start": 2, "bid": 3}
+OFTEN = {"trade_dated": 6, "trade": 6, "move_price": 4, "start": 2, "bid": 3}
