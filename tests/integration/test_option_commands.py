@@ -19,6 +19,7 @@ from tests.support.system import LOCAL, Market, deploy_on, trader, wad
 
 SELLER, MAKER = trader("seller"), trader("maker")
 ACCOUNT = f"{SELLER.address}/0"
+NAMED = (("FUTURE:ETH", ""), ("CALL:ETH", ":3000"), ("PUT:ETH", ":3000"))
 Ballast = Callable[..., tuple[int, str]]
 
 
@@ -136,3 +137,16 @@ def test_whatif__expiry_that_is_not_listed__says_so(ballast: Ballast) -> None:
     status, output = ballast("whatif", ACCOUNT, "--leg", "FUTURE:ETH:2024-01-01:+1")
     assert status == 3
     assert "ExpiryNotListed" in output
+
+
+def test_markets__dated_instruments__premium_volatility_and_delta(ballast: Ballast, date: str) -> None:
+    status, output = ballast("markets", "--json")
+    rows = {row["instrument"]: row for row in json.loads(output)["markets"]}
+    future, call, put = (rows[f"{name}:{date}{strike}"] for name, strike in NAMED)
+    assert status == 0
+    # The surface says that the forward is a thousandth above the index.
+    assert (future["basis"], future["volatility"], future["cumulative_funding"]) == (1_000_000, None, None)
+    assert int(call["volatility"]) > 0 and call["basis"] is None
+    assert int(call["delta"]) - int(put["delta"]) == pytest.approx(wad(1), abs=1)
+    assert rows["PERP:ETH"]["volatility"] is None and rows["PERP:ETH"]["basis"] == 0
+    assert "volatility" in ballast("markets")[1]

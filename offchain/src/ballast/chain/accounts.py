@@ -60,7 +60,7 @@ def read_account(system: System, account: int, block: BlockRef, instruments: Ite
         portfolio,
         tuple(Quote(q.underlying, q.state, q.index, q.stable, q.second) for q in quotes),
         usd,
-        _read_expiries(system, [*held, *instruments], block),
+        read_expiries(system, [*held, *instruments], block),
         engine,
     )
     if (twin := found.assess().maintenance_margin) != margin.maintenanceMargin:
@@ -77,7 +77,8 @@ def _read_engine(system: System, block: BlockRef) -> tuple[MarginEngine, list[in
     return MarginEngine(book, older, weight, dict(zip(ids, multipliers, strict=True))), ids
 
 
-def _read_expiries(system: System, instruments: Iterable[int], block: BlockRef) -> tuple[ExpiryQuote, ...]:
+def read_expiries(system: System, instruments: Iterable[int], block: BlockRef) -> tuple[ExpiryQuote, ...]:
+    """Of every dated one among the instruments, ascending by key."""
     keys = sorted({key_of(one) for one in instruments if kind_of(one) != KIND_PERP})
     if not keys:
         return ()
