@@ -108,7 +108,8 @@ def rounded(price: float) -> float:
 class Quotes:
     """A plausible surface at any moment: its level follows the volatility realised lately, and so does the forward.
 
-    No real quotes of these days ship with the demo; docs/surfaces.md shows what quotes look like and how they are fitted.
+    No real quotes of these days ship with the demo; docs/surfaces.md shows what quotes look like and how they are
+    fitted.
     """
 
     def __init__(self, crisis: Crisis, board: Board) -> None:
