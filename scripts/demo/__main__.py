@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -14,22 +14,29 @@ from rich.console import Console
 
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
+from ballast.risk.dated import ExpiryQuote
 from ballast.risk.history import Crisis, UnknownCrisis, load_crisis
+from ballast.risk.pricing import WAD, Surface
 from scripts.anvil import AnvilError, anvil
+from scripts.demo.board import Board, Quotes
 from scripts.demo.desk import Desk
 from scripts.demo.findings import Findings, find
+from scripts.demo.listing import Signers, list_instruments, with_expiries
 from scripts.demo.operators import Operator, start_operator
 from scripts.demo.population import key_of, populate
 from scripts.demo.progress import ReplayProgress
-from scripts.demo.replay import Market, Watch, replay
+from scripts.demo.replay import LONGEST_BLOCK, Market, Replay, Watch, moments_of
 from scripts.demo.report import Sample, Summary, draw, print_summary
 from scripts.demo.requirement import Arithmetic
 from scripts.demo.stage import (
     DAY,
+    DEALERS,
     FUND_CASH,
     MAKER_CASH,
     MAKERS,
     Stage,
+    at_prices,
+    configuration,
     deploy,
     fund,
     fund_insurance,
@@ -81,33 +88,53 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
     out.mkdir(parents=True, exist_ok=True)
     market = Market(crisis, np.random.default_rng(seed))
     bars = bars_of(crisis, speed, whole)
+    network, book = configuration()
+    board = Board.of(crisis, market.prices(bars[0]), {name: one.id for name, one in network.underlyings.items()})
+    quotes, moments = Quotes(crisis, board), moments_of(market, bars, board.near, speed)
     # Every block's state is asked for again in the end, and would else go to disk.
-    kept = ("--prune-history", str(len(bars) + SET_UP_BLOCKS))
+    kept = ("--prune-history", str(len(moments) + SET_UP_BLOCKS))
     genesis = market.time(bars[0]) - 3 * DAY
     with (
         tempfile.TemporaryDirectory(prefix="ballast-demo-", dir=MEMORY if MEMORY.is_dir() else None) as private,
         anvil("--timestamp", str(genesis), "--gas-limit", "60000000", *kept) as node,
     ):
-        console.print(f"[bold]{crisis.title}[/bold], {crisis.name}: {len(bars):,} blocks, {accounts:,} accounts")
-        stage = deploy(node, market.prices(bars[0]), out)
+        console.print(f"[bold]{crisis.title}[/bold], {crisis.name}: {len(moments):,} blocks, {accounts:,} accounts")
+        stage = deploy(
+            node, with_expiries(at_prices(network, market.prices(bars[0])), board), book, market.prices(bars[0]), out
+        )
+        list_instruments(stage, board, genesis, network.roles.risk.holders[0])
+        signers = Signers(stage)
         console.print(f"deployed {len(stage.record.contracts)} contracts ({time.monotonic() - started:.0f} s)")
-        arithmetic = Arithmetic(stage.book, stage.record, market.prices(bars[0]))
-        stage.traders = populate(accounts, seed, market.prices(bars[0]), arithmetic.shortfall, arithmetic.steps)
+        opening = market.time(bars[0]) - DAY
+        surfaces = quotes.surfaces(bars[0], opening)
+        expiries = quoted(surfaces, opening)
+        arithmetic = Arithmetic(stage.book, stage.record, market.prices(bars[0]), board.instruments(), expiries)
+        stage.traders = populate(accounts, seed, market.prices(bars[0]), board, arithmetic.shortfall, arithmetic.steps)
         set_up_accounts(stage, market, bars[0], seed)
+        stage.send([signers.publication(surfaces, opening)])
+        open_books(stage, market.prices(bars[0]), board.instruments(), opening, seed)
         console.print(f"opened {accounts:,} books by signed orders ({time.monotonic() - started:.0f} s)")
-        operators = hire(stage, out, Path(private), seed)
+        operators = hire(stage, out, Path(private), seed, crisis.bar_seconds)
         system = System(Connection(node.url), Deployment.load(out / "deployment.json"))
         try:
-            with ReplayProgress(console, stage, market, len(bars)) as progress:
-                desk, watch = Desk(stage, operators, seed), Watch(stage, system)
-                every = max(1, len(bars) // SAMPLES)
-                samples = replay(stage, market, operators, desk, watch, bars, every, progress.update)
+            with ReplayProgress(console, stage, market, len(moments)) as progress:
+                desk, watch = Desk(stage, operators, seed), Watch(stage, system, market, quotes)
+                played = Replay(stage, market, quotes, signers, operators, desk, watch)
+                samples = played.run(moments, max(1, len(moments) // SAMPLES), progress.update)
         finally:
             statuses = {operator.name: operator.stop() for operator in operators}
         if any(statuses.values()):
             console.print(f"[red]a keeper ended badly:[/red] {statuses}; see {out}/keeper-<name>.log")
-        findings = find(stage, operators, arithmetic, system)
-    return conclude(console, crisis, findings, samples, accounts, seed, out, time.monotonic() - started)
+        findings = find(stage, operators, arithmetic, system, board)
+    return conclude(console, crisis, findings, board.near, samples, accounts, seed, out, time.monotonic() - started)
+
+
+def quoted(surfaces: Mapping[int, Surface], now: int) -> list[ExpiryQuote]:
+    """Surfaces by expiry key as the oracle would tell them, well before any expiry."""
+    return [
+        ExpiryQuote(*divmod(key, 1 << 40), True, WAD, key % (1 << 40) - now, 0, surface.pack())
+        for key, surface in surfaces.items()
+    ]
 
 
 def bars_of(crisis: Crisis, speed: int, whole: bool) -> list[int]:
@@ -119,9 +146,10 @@ def bars_of(crisis: Crisis, speed: int, whole: bool) -> list[int]:
 
 
 def set_up_accounts(stage: Stage, market: Market, bar: int, seed: int) -> None:
-    """Caps ramp for a day; then makers, insurers and traders deposit, and every book is opened."""
+    """Caps ramp for a day; then makers, insurers and traders deposit."""
     prices, opening = market.prices(bar), market.time(bar) - DAY
     makers = [key_of(seed, f"maker {number}") for number in range(MAKERS)]
+    makers += [key_of(seed, f"dealer {number}") for number in range(DEALERS)]
     insurer = key_of(seed, "insurer")
     impersonate(stage, [key.address for key in (*makers, insurer, *(trader.key for trader in stage.traders))])
     stage.node.request("evm_setAutomine", False)
@@ -131,10 +159,9 @@ def set_up_accounts(stage: Stage, market: Market, bar: int, seed: int) -> None:
     fund(stage, [(maker.address, {"USDC": MAKER_CASH}) for maker in makers])
     fund(stage, [(trader.key.address, trader.deposits) for trader in stage.traders])
     fund_insurance(stage, insurer.address, FUND_CASH)
-    open_books(stage, prices, opening, seed)
 
 
-def hire(stage: Stage, out: Path, private: Path, seed: int) -> list[Operator]:
+def hire(stage: Stage, out: Path, private: Path, seed: int, block_seconds: int) -> list[Operator]:
     """Starts the competing keepers, each with its own capital in its own account."""
     operators = []
     for name, capital in OPERATORS.items():
@@ -142,6 +169,8 @@ def hire(stage: Stage, out: Path, private: Path, seed: int) -> list[Operator]:
         impersonate(stage, [key.address])
         fund(stage, [(key.address, {"USDC": capital})])
         options = ["--bidder", key.address, "--poll", "0.02", "--least-profit", "2", UPKEEP[not operators]]
+        # A look that is decided on at one block is taken with the next, within five minutes of the one before.
+        options += ["--poke-every", str(240 if block_seconds <= 60 else LONGEST_BLOCK)]
         operators.append(start_operator(name, key, stage.node.url, out / "deployment.json", private / name, options))
     return operators
 
@@ -150,6 +179,7 @@ def conclude(
     console: Console,
     crisis: Crisis,
     findings: Findings,
+    expiry: int,
     samples: Sequence[Sample],
     accounts: int,
     seed: int,
@@ -158,7 +188,8 @@ def conclude(
 ) -> Summary:
     summary = findings.summary(crisis.name, accounts, samples, seconds, {"population": seed, "feeds": seed})
     summary.write(out)
-    pictures = draw(samples, findings.started_at, f"{crisis.title}, {crisis.name}: {accounts:,} accounts", out)
+    title = f"{crisis.title}, {crisis.name}: {accounts:,} accounts"
+    pictures = draw(samples, findings.started_at, expiry, title, out)
     print_summary(console, summary)
     for check in findings.reconciliation.failures[:10]:
         console.print(

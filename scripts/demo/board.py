@@ -22,7 +22,9 @@ NEAR_STRIKES = (0.90, 0.95, 1.00, 1.05, 1.10)
 FAR_STRIKES = (0.70, 0.80, 0.90, 1.00, 1.10, 1.25)
 HALF_LIFE = {"near": 3 * 3_600, "far": 12 * 3_600}
 # How much of a quoted variance follows what was realised lately; the rest is what was usual before.
-FOLLOWS = {"near": 0.7, "far": 0.4}
+FOLLOWS = {"near": 0.35, "far": 0.12}
+# Options quote less than half the variance that a crash shows bar by bar: it does not last.
+QUOTED_SHARE = 0.45
 VOLATILITY_BOUNDS = (0.5, 3.0)
 # A futures curve a year: in calm, and its least in a crash.
 CALM_CARRY, LEAST_CARRY = 0.12, -0.20
@@ -142,7 +144,7 @@ class Quotes:
 
     def _variance(self, symbol: str, name: str, bar: int) -> float:
         usual, lately = self._realised[symbol, "far"][self._day], self._realised[symbol, name][bar]
-        variance = (1 - FOLLOWS[name]) * usual + FOLLOWS[name] * lately
+        variance = QUOTED_SHARE * ((1 - FOLLOWS[name]) * usual + FOLLOWS[name] * lately)
         return float(np.clip(variance, VOLATILITY_BOUNDS[0] ** 2, VOLATILITY_BOUNDS[1] ** 2))
 
     def _smile(self, symbol: str, variance: float, tenor: float, bar: int) -> Surface:

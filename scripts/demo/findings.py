@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from eth_utils import keccak
 
 from ballast.chain.contracts import System
 from ballast.chain.ids import account_id
 from ballast.chain.logs import Event, EventReader
 from ballast.reconcile import Reconciliation, reconcile
+from scripts.demo.board import OPTIONS_ON, Board
 from scripts.demo.operators import Operator
+from scripts.demo.population import DATED
 from scripts.demo.report import Sample, Summary
 from scripts.demo.requirement import Arithmetic
 from scripts.demo.stage import Stage
@@ -34,6 +38,9 @@ class Findings:
     insurance_used: int
     reconciliation: Reconciliation
     margin_saved: float
+    accounts_with_options: int
+    expiries_settled: Mapping[str, float]
+    positions_settled: int
     starts: Mapping[str, int]
     bids: Mapping[str, int]
     blocks: int
@@ -59,6 +66,9 @@ class Findings:
             breach_to_bid_blocks_p50=float(np.percentile(waits, 50)),
             breach_to_bid_blocks_p95=float(np.percentile(waits, 95)),
             margin_saved_vs_isolated=self.margin_saved,
+            accounts_with_options=self.accounts_with_options,
+            expiries_settled=dict(self.expiries_settled),
+            positions_settled=self.positions_settled,
             keeper_starts=dict(self.starts),
             keeper_bids=dict(self.bids),
             blocks=self.blocks,
@@ -67,7 +77,7 @@ class Findings:
         )
 
 
-def find(stage: Stage, operators: Sequence[Operator], arithmetic: Arithmetic, system: System) -> Findings:
+def find(stage: Stage, operators: Sequence[Operator], arithmetic: Arithmetic, system: System, board: Board) -> Findings:
     """Reads the whole history back, and reconciles it."""
     head = system.connection.head()
     events = EventReader(system, ["Auctions", "InsuranceFund"]).read(stage.record.block, head.number)
@@ -83,10 +93,31 @@ def find(stage: Stage, operators: Sequence[Operator], arithmetic: Arithmetic, sy
         insurance_used=sum(event.arguments["paid"] for event in events if event.name == "Drawn"),
         reconciliation=reconcile(system, head),
         margin_saved=margin_saved(stage, arithmetic),
+        accounts_with_options=sum(trader.book in DATED for trader in stage.traders),
+        expiries_settled=settlement_prices(stage, board),
+        positions_settled=len(stage.node.request("eth_getLogs", settled_positions(stage))),
         starts=by_operator(stage, operators, starts),
         bids=bids_by_operator(operators, auctions),
         blocks=head.number,
     )
+
+
+def settlement_prices(stage: Stage, board: Board) -> dict[str, float]:
+    """Of the near expiry, by underlying."""
+    prices = {
+        symbol: stage.view("Expiries", "settlementPriceOf", board.underlyings[symbol], board.near)
+        for symbol in OPTIONS_ON
+    }
+    return {symbol: price / WAD for symbol, price in prices.items() if price}
+
+
+def settled_positions(stage: Stage) -> dict[str, Any]:
+    """The query for what was settled of accounts."""
+    return {
+        "fromBlock": hex(stage.record.block),
+        "address": stage.address("Clearinghouse"),
+        "topics": ["0x" + keccak(text="PositionSettled(uint256,uint24,int256,uint256,int256)").hex()],
+    }
 
 
 def time_of(stage: Stage, block: int) -> int:

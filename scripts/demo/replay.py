@@ -14,8 +14,11 @@ from ballast.chain.logs import EventReader
 from ballast.keeper.mirror import Mirror, accounts_of
 from ballast.keeper.runner import FOLLOWED
 from ballast.keeper.scanner import estimate, read_market
+from ballast.risk.expiry import BUCKET, WINDOW
 from ballast.risk.history import Crisis
+from scripts.demo.board import OPTIONS_ON, Quotes
 from scripts.demo.desk import Desk
+from scripts.demo.listing import Signers
 from scripts.demo.operators import Operator
 from scripts.demo.report import Sample
 from scripts.demo.stage import Stage, report_prices, set_clock
@@ -24,6 +27,7 @@ WAD = 10**18
 PATIENCE = 5.0
 # Blocks between two turns of the operators' desks.
 DESK_TURN = 3
+LONGEST_BLOCK = 120
 
 
 @dataclass(frozen=True)
@@ -79,37 +83,69 @@ class Market:
         return timestamp, prices
 
 
-def replay(
-    stage: Stage,
-    market: Market,
-    operators: Sequence[Operator],
-    desk: Desk,
-    watch: Watch,
-    bars: Sequence[int],
-    sample_every: int,
-    each: Callable[[int, Sample | None], None],
-) -> list[Sample]:
-    """Plays the bars, one block each, waiting for the keepers to have seen a block before the next one is mined."""
-    samples: list[Sample] = []
-    for count, bar in enumerate(bars):
-        mine_bar(stage, market, bar)
-        await_operators(operators, stage.node.request("eth_blockNumber"))
-        if count % DESK_TURN == 0:
-            desk.work(market.time(bar))
-        sample = watch.take(market, bar) if count % sample_every == 0 or count == len(bars) - 1 else None
-        if sample is not None:
-            samples.append(sample)
-        each(bar, sample)
-    return samples
+@dataclass(frozen=True)
+class Moment:
+    """One block of the replay: its time, the bar that closed last, and whether it closes only now."""
+
+    time: int
+    bar: int
+    closes: bool
 
 
-def mine_bar(stage: Stage, market: Market, bar: int) -> None:
-    """One block: the feeds' reports first, then whatever keepers have sent meanwhile."""
-    for feed in FEEDS:
-        timestamp, prices = market.due(feed, bar)
-        stage.post(report_prices(stage, prices, timestamp, (feed.rank,)), gas=200_000)
-    set_clock(stage.node, market.time(bar))
-    stage.node.request("evm_mine")
+def moments_of(market: Market, bars: Sequence[int], expiry: int, speed: int) -> list[Moment]:
+    """One a bar. Between long bars one every two minutes (at twice the speed every four), as auctions count time only
+    while they are seen. Two a minute while the settlement price of an expiry is averaged: a keeper who sees a new
+    minute needs the next block to come before it is over."""
+    closing = {market.time(bar): bar for bar in bars}
+    between = set(range(expiry - WINDOW, expiry + 1, BUCKET // 2))
+    if market.crisis.bar_seconds > LONGEST_BLOCK:
+        between |= set(range(min(closing), max(closing), LONGEST_BLOCK * speed))
+    found = [Moment(time_, bar, True) for time_, bar in closing.items()]
+    for time_ in between - closing.keys():
+        if before := [bar for bar in bars if market.time(bar) <= time_]:
+            found.append(Moment(time_, before[-1], False))
+    return sorted(found, key=lambda moment: moment.time)
+
+
+@dataclass
+class Replay:
+    """Everything that moves with the crisis."""
+
+    stage: Stage
+    market: Market
+    quotes: Quotes
+    signers: Signers
+    operators: Sequence[Operator]
+    desk: Desk
+    watch: Watch
+
+    def run(
+        self, moments: Sequence[Moment], sample_every: int, each: Callable[[int, Sample | None], None]
+    ) -> list[Sample]:
+        """One block a moment; the next is mined when the keepers have seen it."""
+        samples: list[Sample] = []
+        for count, moment in enumerate(moments):
+            self.mine(moment)
+            await_operators(self.operators, self.stage.node.request("eth_blockNumber"))
+            if count % DESK_TURN == 0:
+                self.desk.work(moment.time)
+            is_last = count == len(moments) - 1
+            sample = self.watch.take(moment) if count % sample_every == 0 or is_last else None
+            if sample is not None:
+                samples.append(sample)
+            each(moment.bar, sample)
+        return samples
+
+    def mine(self, moment: Moment) -> None:
+        """The feeds' reports and the signers' surfaces come to whatever keepers have sent meanwhile."""
+        for feed in FEEDS if moment.closes else ():
+            timestamp, prices = self.market.due(feed, moment.bar)
+            self.stage.post(report_prices(self.stage, prices, timestamp, (feed.rank,)), gas=200_000)
+        if self.signers.is_due(moment.time):
+            surfaces = self.quotes.surfaces(moment.bar, moment.time)
+            self.stage.post([self.signers.publication(surfaces, moment.time)], gas=4_000_000)
+        set_clock(self.stage.node, moment.time)
+        self.stage.node.request("evm_mine")
 
 
 def await_operators(operators: Sequence[Operator], head: str) -> None:
@@ -125,7 +161,8 @@ def await_operators(operators: Sequence[Operator], head: str) -> None:
 class Watch:
     """Health of the traders' accounts as a keeper estimates it, from their storage and the block's prices."""
 
-    def __init__(self, stage: Stage, system: System) -> None:
+    def __init__(self, stage: Stage, system: System, market: Market, quotes: Quotes) -> None:
+        self._market, self._quotes = market, quotes
         self._system = system
         self._accounts = [account_id(trader.key.address) for trader in stage.traders]
         self._reader = EventReader(system, FOLLOWED)
@@ -133,7 +170,7 @@ class Watch:
         self._mirror.touch(self._accounts)
         self._next = system.connection.head().number + 1
 
-    def take(self, market: Market, bar: int) -> Sample:
+    def take(self, moment: Moment) -> Sample:
         """Health factors of all accounts that have a requirement."""
         head = self._system.connection.head()
         self._mirror.touch(accounts_of(self._reader.read(self._next, head.number)) & {*self._accounts})
@@ -141,4 +178,6 @@ class Watch:
         self._next = head.number + 1
         views = [self._mirror.accounts[account] for account in self._accounts]
         health = estimate(read_market(self._system, head, views), views).health
-        return Sample(market.time(bar), head.number, market.prices(bar), tuple(health[np.isfinite(health)].tolist()))
+        volatilities = {symbol: self._quotes.volatility(symbol, moment.bar) for symbol in OPTIONS_ON}
+        finite = tuple(health[np.isfinite(health)].tolist())
+        return Sample(moment.time, head.number, self._market.prices(moment.bar), finite, volatilities)

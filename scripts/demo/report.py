@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
 
@@ -34,12 +35,14 @@ class Sample:
 
     Attributes:
         time: Unix seconds of the replayed history; health: health factor of every account that has a requirement.
+        volatility: A year, by underlying, that options of the far expiry are quoted at.
     """
 
     time: int
     block: int
     prices: dict[str, float]
     health: tuple[float, ...]
+    volatility: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Summary:
     breach_to_bid_blocks_p50: float
     breach_to_bid_blocks_p95: float
     margin_saved_vs_isolated: float
+    accounts_with_options: int
+    expiries_settled: dict[str, float]
+    positions_settled: int
     keeper_starts: dict[str, int]
     keeper_bids: dict[str, int]
     blocks: int
@@ -85,6 +91,8 @@ def print_summary(console: Console, summary: Summary) -> None:
         "blocks from breach to bid": f"median {summary.breach_to_bid_blocks_p50:.0f}, "
         f"95 % {summary.breach_to_bid_blocks_p95:.0f}",
         "margin saved by one portfolio": f"{summary.margin_saved_vs_isolated:.1%} against isolated positions",
+        "futures and options": f"{summary.accounts_with_options:,} accounts; {summary.positions_settled:,} positions "
+        "settled at " + ", ".join(f"{name} {price:,.2f}" for name, price in summary.expiries_settled.items()),
         "auctions started": ", ".join(f"{name} {count}" for name, count in summary.keeper_starts.items()) or "none",
         "bids won": ", ".join(f"{name} {count}" for name, count in summary.keeper_bids.items()) or "none",
         "reconciliation": f"[green]exact[/green], {summary.checks:,} checks"
@@ -97,11 +105,12 @@ def print_summary(console: Console, summary: Summary) -> None:
     console.print(table)
 
 
-def draw(samples: Sequence[Sample], liquidations: Sequence[int], title: str, folder: Path) -> list[Path]:
-    """Price, accounts by health band, and auctions started over the replay.
+def draw(samples: Sequence[Sample], liquidations: Sequence[int], expiry: int, title: str, folder: Path) -> list[Path]:
+    """Price and volatility, accounts by health band, and auctions started over the replay.
 
     Args:
         liquidations: Replay times (Unix seconds) at which auctions started.
+        expiry: When options settle within the replay.
     """
     times = [datetime.fromtimestamp(sample.time, UTC) for sample in samples]
     figure, (top, middle, bottom) = plt.subplots(
@@ -112,6 +121,13 @@ def draw(samples: Sequence[Sample], liquidations: Sequence[int], title: str, fol
         top.plot(times, series / series[0] * 100, color=colour, label=name, linewidth=1.4)
     top.set_ylabel("price, start = 100")
     top.legend(loc="lower left", frameon=False, ncols=3)
+    draw_volatility(top.twinx(), samples, times)
+    for axis in (top, middle, bottom):
+        axis.axvline(datetime.fromtimestamp(expiry, UTC), color="#444444", linestyle="--", linewidth=0.9)
+    top.annotate(
+        "an expiry settles", (datetime.fromtimestamp(expiry, UTC), 1.0), xycoords=("data", "axes fraction"),
+        xytext=(4, -12), textcoords="offset points", fontsize=8,
+    )  # fmt: skip
     top.set_title(title, loc="left", fontweight="bold")
     counts = [[sum(low <= h < high for h in sample.health) for sample in samples] for _, low, high in BANDS]
     middle.stackplot(times, counts, colors=BAND_COLOURS, labels=[name for name, _, _ in BANDS], step="post")
@@ -133,8 +149,21 @@ def draw(samples: Sequence[Sample], liquidations: Sequence[int], title: str, fol
     for axis in (top, middle, bottom):
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0)
+    top.spines["right"].set_visible(True)
     files = [folder / "replay.png", folder / "replay.svg"]
     for file in files:
         figure.savefig(file, dpi=130, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
     return files
+
+
+def draw_volatility(axis: Axes, samples: Sequence[Sample], times: Sequence[datetime]) -> None:
+    """What options of the far expiry are quoted at, beside prices."""
+    for name in samples[0].volatility:
+        series = [100 * sample.volatility[name] for sample in samples]
+        axis.plot(times, series, color=PRICE_COLOURS[name], linewidth=0.9, linestyle=":", label=f"{name} volatility")
+    axis.set_ylabel("volatility quoted, % a year")
+    axis.set_ylim(0, 130 * max(max(sample.volatility.values()) for sample in samples))
+    axis.margins(x=0)
+    axis.legend(loc="upper right", frameon=False, ncols=2, fontsize=8)
+    axis.spines["top"].set_visible(False)

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from ballast.chain.ids import perp_of
+from ballast.chain.ids import KIND_OPTION, kind_of, perp_of
 from ballast.deployment.record import DeploymentRecord
 from ballast.risk.book import Book
-from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote
+from ballast.risk.dated import ExpiryQuote
+from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote, option_prices
 from scripts.demo.population import TOKEN_OF, UNDERLYINGS
 
 WAD = 10**18
 STEPS = {"BTC": 0.0001, "ETH": 0.001, "LINK": 0.1}
+DATED_STEP = 0.001
 
 
 class Arithmetic:
-    """The integer engine at one set of prices."""
+    """The integer engine at one set of prices and surfaces. Sizes are by underlying for perps, else by label."""
 
-    def __init__(self, book: Book, record: DeploymentRecord, prices: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        record: DeploymentRecord,
+        prices: Mapping[str, float],
+        dated: Mapping[str, int],
+        expiries: Sequence[ExpiryQuote],
+    ) -> None:
         self._engine = MarginEngine(book)
         self._ids = record.underlyings
         self._assets = record.assets
         self._prices = {symbol: wad(price) for symbol, price in prices.items()}
-        self.steps = STEPS
+        self._dated, self._expiries = dict(dated), sorted(expiries, key=lambda quote: quote.key)
+        marks = option_prices(self._dated.values(), self._quotes(), self._expiries)
+        self._marks = dict(zip(self._dated, marks, strict=True))
+        self.steps = {**STEPS, **dict.fromkeys(self._dated, DATED_STEP)}
 
     def shortfall(self, deposits: Mapping[str, float], sizes: Mapping[str, float]) -> float:
         """Initial margin less the equity that may support it, in value units; ≤ 0 where the book may be opened."""
@@ -36,14 +48,18 @@ class Arithmetic:
             for token, amount in deposits.items()
             if token != "USDC"
         ]
-        positions = [
-            PositionLeg(perp_of(self._ids[name]), wad(size), self._prices[name], -wad(size) * self._prices[name] // WAD)
-            for name, size in sizes.items()
-        ]
-        return Portfolio(wad(deposits.get("USDC", 0.0)), tuple(collaterals), tuple(positions))
+        paid, positions = 0, []
+        for name, size in sizes.items():
+            mark = self._marks[name] if name in self._dated else self._prices[name]
+            cost = wad(size) * mark // WAD
+            instrument = self._dated[name] if name in self._dated else perp_of(self._ids[name])
+            is_option = kind_of(instrument) == KIND_OPTION
+            paid += cost if is_option else 0
+            positions.append(PositionLeg(instrument, wad(size), mark, 0 if is_option else -cost))
+        return Portfolio(wad(deposits.get("USDC", 0.0)) - paid, tuple(collaterals), tuple(positions))
 
     def assess(self, portfolio: Portfolio) -> Margin:
-        return self._engine.assess(portfolio, self._quotes())
+        return self._engine.assess(portfolio, self._quotes(), expiries=self._expiries)
 
     def isolated_margin(self, portfolio: Portfolio) -> int:
         """Σ of initial margins were every leg an account of its own, wad."""

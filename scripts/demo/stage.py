@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from ballast.chain import codec
 from ballast.chain.artifacts import checkout_root, load_artifacts
-from ballast.chain.contracts import load_abi
+from ballast.chain.contracts import describe_data, load_abi
 from ballast.chain.ids import account_id, perp_of
 from ballast.chain.orders import Match, OrderDomain, SignedOrder, limit_order, settle_calldata
 from ballast.deployment.builder import Builder
-from ballast.deployment.config import load_network
+from ballast.deployment.config import Network, load_network
 from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.rpc import RpcBackend
 from ballast.risk.book import Book
@@ -24,10 +26,13 @@ from scripts.demo.population import UNDERLYINGS, Trader, key_of
 WAD = 10**18
 DAY = 86_400
 ETHER = hex(1_000 * WAD)
-TRADES_A_SETTLEMENT = 8
+# Each with all the legs of its book. A dealer's margin check prices some fifty positions.
+TRADERS_A_SETTLEMENT = {"maker": 5, "dealer": 1}
 SENDS_A_BLOCK = 150
-MOST_GAS = 12_000_000
+MOST_GAS = 16_000_000
 MAKERS = 4
+# Market makers of futures and options, apart from those of perpetuals: they hold many more positions.
+DEALERS = 2
 MAKER_CASH = 60_000_000
 FUND_CASH = 1_000_000
 # Sender, and address and calldata.
@@ -43,6 +48,8 @@ class Stage:
     book: Book
     traders: list[Trader] = field(default_factory=list)
     nonces: dict[str, int] = field(default_factory=dict)
+    instruments: dict[str, int] = field(default_factory=dict)
+    """Registry indices by label."""
 
     def address(self, contract: str) -> str:
         return self.record.contracts[contract].address
@@ -86,17 +93,41 @@ class Stage:
         return self.node.batch(requests)
 
     def _reason(self, receipt: Any) -> str:
-        sent = self.node.request("eth_getTransactionByHash", receipt["transactionHash"])
-        try:
-            self.node.request("eth_call", {k: sent[k] for k in ("from", "to", "input")}, receipt["blockNumber"])
-        except Exception as fault:
-            return str(fault)
-        return receipt["transactionHash"]
+        trace = self.node.request("debug_traceTransaction", receipt["transactionHash"], {"tracer": "callTracer"})
+        data = bytes.fromhex(trace.get("output", "0x")[2:])
+        return describe_data(data) or trace.get("error", receipt["transactionHash"])
 
 
-def deploy(node: Anvil, prices: Mapping[str, float], folder: Path) -> Stage:
-    """Deploys the local network's configuration with feeds at the crisis' opening prices."""
-    network, book = load_network(checkout_root() / "config" / "networks" / "local.yaml")
+def configuration() -> tuple[Network, Book]:
+    """The local network's."""
+    return load_network(checkout_root() / "config" / "networks" / "local.yaml")
+
+
+def at_prices(network: Network, prices: Mapping[str, float]) -> Network:
+    """The configuration for a day of other prices: caps in units keep the value they have at its own."""
+    underlyings, collaterals = {}, {}
+    cheaper = {symbol: max(1, ceil(float(_price(network, symbol)) / price)) for symbol, price in prices.items()}
+    for symbol, underlying in network.underlyings.items():
+        changed = {
+            name: part.model_copy(update={"open_interest_cap": part.open_interest_cap * cheaper[symbol]})
+            for name in ("trading", "perp")
+            if symbol in cheaper and (part := getattr(underlying, name)) is not None
+        }
+        underlyings[symbol] = underlying.model_copy(update=changed)
+    for token, collateral in network.collaterals.items():
+        cap = int(collateral.deposit_cap) * cheaper.get(collateral.underlying, 1)
+        collaterals[token] = collateral.model_copy(update={"deposit_cap": str(cap)})
+    return network.model_copy(update={"underlyings": underlyings, "collaterals": collaterals})
+
+
+def _price(network: Network, symbol: str) -> str:
+    feed = network.underlyings[symbol].first.chainlink
+    assert feed is not None and feed.price is not None, "the local network's feeds have opening prices"
+    return feed.price
+
+
+def deploy(node: Anvil, network: Network, book: Book, prices: Mapping[str, float], folder: Path) -> Stage:
+    """Deploys a configuration with feeds at the crisis' opening prices."""
     underlyings = {}
     for symbol, underlying in network.underlyings.items():
         sources = {
@@ -111,7 +142,7 @@ def deploy(node: Anvil, prices: Mapping[str, float], folder: Path) -> Stage:
     record = Builder(network, book, RpcBackend.connect(node.url)).deploy()
     (folder / "deployment.json").parent.mkdir(parents=True, exist_ok=True)
     record.write(folder / "deployment.json")
-    return Stage(node, record, book)
+    return Stage(node, record, book, instruments=dict(record.instruments))
 
 
 def set_clock(node: Anvil, timestamp: int) -> None:
@@ -180,26 +211,34 @@ def impersonate(stage: Stage, owners: Sequence[str]) -> None:
     stage.node.batch([("anvil_setBalance", [owner, ETHER]) for owner in owners])
 
 
-def open_books(stage: Stage, prices: Mapping[str, float], timestamp: int, seed: int) -> None:
-    """Every position comes into being by two signed orders that match: the trader's and a market maker's."""
-    makers = [key_of(seed, f"maker {number}") for number in range(MAKERS)]
+def open_books(stage: Stage, prices: Mapping[str, float], dated: Mapping[str, int], timestamp: int, seed: int) -> None:
+    """Every position comes into being by two signed orders that match: the trader's and a market maker's.
+
+    Args:
+        dated: Ids of futures and options by label. They trade at their marks.
+    """
     domain = OrderDomain(stage.record.chain_id, stage.address("Exchange"))
-    instruments = {name: perp_of(stage.record.underlyings[name]) for name in UNDERLYINGS}
-    batches: dict[int, list[tuple[SignedOrder, SignedOrder]]] = defaultdict(list)
+    ids = {name: perp_of(stage.record.underlyings[name]) for name in UNDERLYINGS} | dict(dated)
+    limits = {name: round(prices[name] * 10**8) * 10**10 for name in UNDERLYINGS}
+    limits |= {label: stage.view("Clearinghouse", "markOf", stage.instruments[label]) for label in dated}
+    books: dict[str, list[list[tuple[SignedOrder, SignedOrder]]]] = defaultdict(list)
     nonce = 0
     for number, trader in enumerate(stage.traders):
+        role = f"dealer {number % DEALERS}" if trader.sizes.keys() & dated.keys() else f"maker {number % MAKERS}"
+        maker, book = key_of(seed, role), []
         for name, size in trader.sizes.items():
             nonce += 1
-            maker = makers[number % MAKERS]
             units = round(size * 10**6) * 10**12
-            limit = round(prices[name] * 10**8) * 10**10
-            taking = limit_order(trader.key.address, instruments[name], units, limit, timestamp + DAY, nonce)
-            making = limit_order(maker.address, instruments[name], -units, limit, timestamp + DAY, nonce)
-            batches[number % MAKERS].append((domain.sign(taking, trader.key), domain.sign(making, maker)))
+            taking = limit_order(trader.key.address, ids[name], units, limits[name], timestamp + DAY, nonce)
+            making = limit_order(maker.address, ids[name], -units, limits[name], timestamp + DAY, nonce)
+            book.append((domain.sign(taking, trader.key), domain.sign(making, maker)))
+        if book:
+            books[role].append(book)
     calls = [
-        (makers[number].address, (stage.address("Exchange"), _settle(pairs[start : start + TRADES_A_SETTLEMENT])))
-        for number, pairs in batches.items()
-        for start in range(0, len(pairs), TRADES_A_SETTLEMENT)
+        (key_of(seed, role).address, (stage.address("Exchange"), _settle([*chain(*of_role[start : start + count])])))
+        for role, of_role in books.items()
+        for count in [TRADERS_A_SETTLEMENT[role.split()[0]]]
+        for start in range(0, len(of_role), count)
     ]
     stage.send(calls)
 

@@ -17,10 +17,13 @@ SUMMARY_FIELDS = {
     "breach_to_bid_blocks_p95",
     "margin_saved_vs_isolated",
     "seeds",
+    "accounts_with_options",
+    "expiries_settled",
+    "positions_settled",
 }
 
 
-def test_demo__black_thursday_by_the_hour__liquidates_and_reconciles(tmp_path):
+def test_demo__black_thursday_by_the_hour__liquidates_settles_and_reconciles(tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -28,7 +31,9 @@ def test_demo__black_thursday_by_the_hour__liquidates_and_reconciles(tmp_path):
         "--crisis",
         "2020-03-12",
         "--accounts",
-        "12",
+        "24",
+        "--speed",
+        "10",
         "--out",
         str(tmp_path),
     ]
@@ -38,7 +43,10 @@ def test_demo__black_thursday_by_the_hour__liquidates_and_reconciles(tmp_path):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary.keys() >= SUMMARY_FIELDS
     assert summary["reconciled"] is True
-    assert summary["accounts"] == 12
+    assert summary["accounts"] == 24
+    assert summary["accounts_with_options"] > 3
+    assert summary["expiries_settled"].keys() == {"BTC", "ETH"}
+    assert summary["positions_settled"] > 0
     assert summary["liquidations"] > 0
     assert sum(summary["keeper_starts"].values()) == summary["liquidations"]
     assert 0 < summary["margin_saved_vs_isolated"] < 1

@@ -73,6 +73,9 @@ def keeper() -> None:
     show_default=True,
     help="Keep oracle and auction clocks where nobody's act does; one keeper of a deployment is enough.",
 )
+@click.option(
+    "--poke-every", type=int, default=Policy.poke_every, show_default=True, help="Seconds between looks at an auction."
+)
 @click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
 @click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
@@ -118,7 +121,7 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
         least_profit=options["least_profit"],
         transaction_cost=options["transaction_cost"],
         hedge_cost=int(options["hedge_cost"] * WAD),
-        poke_every=Policy.poke_every if options["upkeep"] else None,
+        poke_every=options["poke_every"] if options["upkeep"] else None,
         related=frozenset({int(account.address, 16)}) if account else frozenset(),
     )
     lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
