@@ -110,6 +110,22 @@ def test_initial_margin__defined_risk__never_more_than_value_less_worst_pay_off(
         assert margin.scan <= margin.initial_margin - charges <= max(0, most) + len(legs)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_explain__last_leg_of_options__takes_no_more_than_rounding(seed):
+    """Each contribution is a leg's own: putting another leg last changes it by wei alone."""
+    random = Random(seed)
+    engine = MarginEngine(random_book(random), random_book(random), random.randint(0, WAD))
+    for _ in range(6):
+        quotes, expiries = market(random)
+        portfolio = holding(random, quotes, expiries)
+        turned = replace(portfolio, positions=portfolio.positions[::-1])
+        first, second = (engine.explain(one, quotes, 97 * WAD // 100, expiries) for one in (portfolio, turned))
+        assert first.margin == second.margin
+        assert sum(first.position_contributions) + first.account_contribution == first.margin.maintenance_margin
+        pairs = zip(first.position_contributions, second.position_contributions[::-1], strict=True)
+        assert max((abs(a - b) for a, b in pairs), default=0) <= 40 * (len(portfolio.positions) + 1)
+
+
 def pay_off(legs: list[PositionLeg], price: int) -> int:
     def gain(leg: PositionLeg) -> int:
         intrinsic = price - leg.instrument % 2**128
