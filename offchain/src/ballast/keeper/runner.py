@@ -7,7 +7,7 @@ done before it is done.
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -46,6 +46,14 @@ class Upkeep(Protocol):
     def work(self, lane: TransactionLane, block: BlockRef, now: int, accounts: Mapping[int, Any]) -> None:
         """Sends what is due at a block, whose time is `now`, of these `AccountView`s."""
         ...
+
+
+class Stop(Protocol):
+    """Tells a keeper to end; a `threading.Event` does."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
 
 
 @dataclass
@@ -99,9 +107,7 @@ class Keeper:
         under_way = self.lane.pending_purposes() if self.lane is not None else set()
         return intents(snapshot, self.policy, under_way)
 
-    def run(
-        self, stop: threading.Event, poll_seconds: float = 0.25, each: Callable[[Snapshot], None] | None = None
-    ) -> None:
+    def run(self, stop: Stop, poll_seconds: float = 0.25, each: Callable[[Snapshot], None] | None = None) -> None:
         """Steps on every new block until `stop` is set."""
         done: BlockRef | None = None
         while not stop.is_set():
@@ -180,9 +186,25 @@ def call_of(system: System, intent: Intent, policy: Policy) -> ContractCall:
             return system.call("Auctions", "bid", terms)
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: the step under way ends, the store is whole."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+class _StopSignals:
+    """A flag and no lock: a handler runs within whatever it interrupts, and `threading.Event` would wait for itself."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._set)
+
+    def _set(self, *_: object) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def wait(self, timeout: float) -> bool:
+        time.sleep(timeout)
+        return self._is_set
+
+
+def stop_on_signals() -> Stop:
+    """Set by SIGTERM and SIGINT: the step under way ends, the store is whole."""
+    return _StopSignals()
