@@ -11,7 +11,8 @@ from typing import Any
 from ballast.chain.ids import future_of, option_of, perp_of
 from ballast.risk.book import WAD, first_book
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import BILLION, CollateralLeg, MarginEngine, OracleState, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import BILLION, CollateralLeg, OracleState, Portfolio, PositionLeg, Quote
 from scripts.bench.rivals import Deribit, Span
 from scripts.bench.structures import INDEX, NOW, SURFACES, Kind, Leg, structures
 

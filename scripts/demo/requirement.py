@@ -8,7 +8,8 @@ from ballast.chain.ids import KIND_OPTION, kind_of, perp_of
 from ballast.deployment.record import DeploymentRecord
 from ballast.risk.book import Book
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import CollateralLeg, Margin, MarginEngine, Portfolio, PositionLeg, Quote, option_prices
+from ballast.risk.margin import MarginEngine, option_prices
+from ballast.risk.margin_terms import CollateralLeg, Margin, Portfolio, PositionLeg, Quote
 from scripts.demo.population import TOKEN_OF, UNDERLYINGS
 
 WAD = 10**18

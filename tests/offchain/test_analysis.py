@@ -11,7 +11,8 @@ from ballast.chain.ids import future_of, option_of, perp_of
 from ballast.risk.analysis import GREEKS, Greeks, greeks_by_underlying, greeks_of, leg_by_leg_margin, scenario_table
 from ballast.risk.book import first_book
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import CollateralLeg, MarginEngine, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import CollateralLeg, Portfolio, PositionLeg, Quote
 from ballast.risk.pricing import WAD, YEAR
 from tests.support.dated_portfolios import DAY, flat_surface
 

@@ -8,7 +8,8 @@ import pytest
 from ballast.chain.ids import future_of, option_of
 from ballast.risk.book import first_book
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import WAD, MarginEngine, Portfolio, PositionLeg, Quote, option_prices
+from ballast.risk.margin import MarginEngine, option_prices
+from ballast.risk.margin_terms import WAD, Portfolio, PositionLeg, Quote
 from tests.support.dated_portfolios import DAY, NOW
 from tests.support.expiries import SMILE
 from tests.support.margin import UNDERLYINGS, random_book

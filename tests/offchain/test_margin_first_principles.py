@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from ballast.risk.book import Book
-from ballast.risk.margin import WAD, MarginEngine, OracleState, Portfolio, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import WAD, OracleState, Portfolio, Quote
 from tests.support.margin import random_book, random_portfolio, random_quotes
 
 BILLION = Fraction(10**9)

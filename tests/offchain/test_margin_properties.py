@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from ballast.risk.book import first_book
-from ballast.risk.margin import WAD, CollateralLeg, MarginEngine, OracleState, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import WAD, CollateralLeg, OracleState, Portfolio, PositionLeg, Quote
 from tests.support.margin import Scene, random_book, random_portfolio, random_quotes, simple_book
 
 SEEDS = range(30)

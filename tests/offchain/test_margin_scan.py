@@ -6,7 +6,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from ballast.risk.margin import WAD, CollateralLeg, MarginEngine, OracleState, Portfolio, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import WAD, CollateralLeg, OracleState, Portfolio, Quote
 from ballast.risk.scan import ERROR_BOUND, ERROR_FLOOR, Holdings, VectorEngine
 from tests.support.margin import UNDERLYINGS, eth, perp, random_book, simple_book
 

@@ -7,7 +7,7 @@ import pytest
 
 from ballast.chain.artifacts import checkout_root
 from ballast.risk.book import Book
-from ballast.risk.margin import BILLION, WAD, CollateralLeg, Portfolio
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, Portfolio
 from tests.support.margin import Scene, btc, eth, perp, plain, simple_book
 
 QUOTES = [eth(stable=1950 * WAD), btc(stable=41_000 * WAD)]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ballast.chain.ids import perp_of
-from ballast.risk.margin import WAD, CollateralLeg, MarginEngine, OracleState, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import WAD, CollateralLeg, OracleState, Portfolio, PositionLeg, Quote
 from ballast.risk.scan import ERROR_BOUND, ERROR_FLOOR, Holdings, VectorEngine
 from tests.support.margin import random_book
 

@@ -8,7 +8,8 @@ import pytest
 
 from ballast.chain.ids import future_of, option_of
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import WAD, MarginEngine, OracleState, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import WAD, OracleState, Portfolio, PositionLeg, Quote
 from ballast.risk.scan import ERROR_BOUND, ERROR_FLOOR, Holdings, VectorEngine
 from tests.support.dated_portfolios import DAY, flat_surface, random_dated_portfolio, random_expiries
 from tests.support.margin import UNDERLYINGS, eth, random_book, simple_book

@@ -8,7 +8,8 @@ import pytest
 
 from ballast.chain.artifacts import checkout_root
 from ballast.risk.book import Row
-from ballast.risk.margin import BILLION, WAD, MarginEngine
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import BILLION, WAD
 from ballast.risk.pricing import YEAR
 from tests.support.dated_portfolios import flat_surface
 from tests.support.margin import Scene, eth, plain

@@ -7,7 +7,7 @@ from random import Random
 
 from ballast.chain.ids import future_of, option_of
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import BILLION, WAD, Portfolio, PositionLeg, Quote
+from ballast.risk.margin_terms import BILLION, WAD, Portfolio, PositionLeg, Quote
 from ballast.risk.pricing import Surface
 from tests.support.margin import random_portfolio, random_quantity
 

@@ -10,18 +10,17 @@ from typing import Any
 from ballast.chain.ids import perp_of
 from ballast.risk.book import Asset, Book, Row, Underlying
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import (
+from ballast.risk.margin import MarginEngine, blend_weight
+from ballast.risk.margin_terms import (
     BILLION,
     WAD,
     CollateralLeg,
     Explanation,
     Margin,
-    MarginEngine,
     OracleState,
     Portfolio,
     PositionLeg,
     Quote,
-    blend_weight,
 )
 from tests.support.evm import Contract, Evm
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ballast.chain.ids import future_of, option_of
 from ballast.risk.book import Book, Row
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import BILLION, WAD, CollateralLeg, Portfolio, PositionLeg, Quote
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, Portfolio, PositionLeg, Quote
 from ballast.risk.pricing import YEAR
 from tests.support.dated_portfolios import flat_surface
 from tests.support.margin import btc, eth, perp, simple_book

@@ -7,7 +7,7 @@ import pytest
 
 from ballast.chain.ids import perp_of
 from ballast.risk.book import WAD, Book, first_book
-from ballast.risk.margin import OracleState, Portfolio, PositionLeg, Quote
+from ballast.risk.margin_terms import OracleState, Portfolio, PositionLeg, Quote
 from ballast.risk.quality import scan
 from tests.support.margin import Scene
 

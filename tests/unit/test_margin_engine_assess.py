@@ -5,14 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ballast.risk.book import BookError
-from ballast.risk.margin import (
-    BILLION,
-    WAD,
-    CollateralLeg,
-    OracleState,
-    Portfolio,
-    PositionLeg,
-)
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, OracleState, Portfolio, PositionLeg
 from tests.support.evm import reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from ballast.risk.book import Book, Underlying
-from ballast.risk.margin import BILLION, WAD, CollateralLeg, Portfolio
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, Portfolio
 from tests.support.evm import Evm, reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 

@@ -6,7 +6,7 @@ import pytest
 
 from ballast.chain.ids import future_of, option_of
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import BILLION, WAD, OracleState, Portfolio, PositionLeg
+from ballast.risk.margin_terms import BILLION, WAD, OracleState, Portfolio, PositionLeg
 from ballast.risk.pricing import YEAR, call_price
 from tests.support.dated_portfolios import flat_surface
 from tests.support.evm import reverts

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ballast.risk.book import Row
-from ballast.risk.margin import BILLION, WAD, CollateralLeg, Portfolio
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, Portfolio
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 
 

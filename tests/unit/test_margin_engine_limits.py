@@ -5,16 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ballast.chain.ids import perp_of
-from ballast.risk import margin as twin
-from ballast.risk.margin import (
-    BILLION,
-    LOWEST_SHOCK,
-    WAD,
-    CollateralLeg,
-    MarginEngine,
-    Portfolio,
-    PositionLeg,
-)
+from ballast.risk import margin_terms as twin
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import BILLION, LOWEST_SHOCK, WAD, CollateralLeg, Portfolio, PositionLeg
 from tests.support.evm import Revert, reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 

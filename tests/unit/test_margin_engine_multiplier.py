@@ -2,7 +2,7 @@
 
 import pytest
 
-from ballast.risk.margin import BILLION, WAD, Portfolio, ShockMultiplier
+from ballast.risk.margin_terms import BILLION, WAD, Portfolio, ShockMultiplier
 from tests.support.evm import Evm, reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 

@@ -11,7 +11,8 @@ from ballast.chain.views import underlyings_of
 from ballast.errors import BallastError
 from ballast.risk.book import Book
 from ballast.risk.dated import ExpiryQuote, key_of
-from ballast.risk.margin import Margin, MarginEngine, Portfolio, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import Margin, Portfolio, Quote
 from ballast.store import BlockRef
 
 WAD = 10**18

@@ -29,7 +29,8 @@ from ballast.cli.common import (
 from ballast.cli.explanation import RiskReport
 from ballast.errors import ConfigurationError
 from ballast.risk.analysis import GREEKS, Greeks
-from ballast.risk.margin import CollateralLeg, Margin, Portfolio, PositionLeg, option_prices
+from ballast.risk.margin import option_prices
+from ballast.risk.margin_terms import CollateralLeg, Margin, Portfolio, PositionLeg
 from ballast.risk.pricing import Surface
 
 CASH, COLLATERAL = "CASH", "COLLATERAL"

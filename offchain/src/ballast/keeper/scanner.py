@@ -21,7 +21,7 @@ from ballast.errors import ChainError
 from ballast.keeper.mirror import Mirror
 from ballast.risk.book import Book
 from ballast.risk.dated import ExpiryQuote, key_of
-from ballast.risk.margin import PositionLeg, Quote
+from ballast.risk.margin_terms import PositionLeg, Quote
 from ballast.risk.scan import Estimates, Holdings, VectorEngine
 from ballast.risk.units import DatedLegs
 from ballast.store import BlockRef

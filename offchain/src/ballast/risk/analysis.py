@@ -8,7 +8,8 @@ from functools import reduce
 from math import exp, pi, sqrt
 
 from ballast.risk.dated import FUTURE, OPTION, Expiry, ExpiryQuote, key_of
-from ballast.risk.margin import MarginEngine, NodeValues, Portfolio, PositionLeg, Quote
+from ballast.risk.margin import MarginEngine
+from ballast.risk.margin_terms import NodeValues, Portfolio, PositionLeg, Quote
 from ballast.risk.pricing import WAD, YEAR, ln_of_price
 
 DAYS_A_YEAR = 365

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ballast.errors import BallastError
-from ballast.risk.margin import OracleState, Quote
+from ballast.risk.margin_terms import OracleState, Quote
 
 WAD = 10**18
 BPS = 10_000

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ballast.risk.book import ONE_E9, WAD, Book
 from ballast.risk.dated import ExpiryQuote
-from ballast.risk.margin import BILLION, HIGHEST_PRICE_RATIO, LOWEST_SHOCK, PERP, OracleState, Portfolio, Quote
+from ballast.risk.margin_terms import BILLION, HIGHEST_PRICE_RATIO, LOWEST_SHOCK, PERP, OracleState, Portfolio, Quote
 from ballast.risk.units import DatedLegs, Units
 
 ERROR_BOUND = 1e-12

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ballast.risk.book import WAD, Book, Underlying
 from ballast.risk.dated import FUTURE, Expiry, ExpiryQuote, OptionLeg, is_put, key_of, strike_of, volatility_factors
-from ballast.risk.margin import BILLION, Exposure, MarginError, PositionLeg, Quote
+from ballast.risk.gathering import Exposure
+from ballast.risk.margin_terms import BILLION, MarginError, PositionLeg, Quote
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
