@@ -112,7 +112,8 @@ def test_cancel__an_order__is_dead(
 ) -> None:
     buyer = traders[0]
     bid = signed(buyer, "PERP:ETH", "+1", "2500", "--nonce", "7")
-    assert ballast(buyer, "order", "cancel", f"{buyer.address}/0", *which).exit_code == 0
+    result = ballast(buyer, "order", "cancel", f"{buyer.address}/0", *which)
+    assert result.exit_code == 0, result.output
     result = ballast(buyer, "order", "status", str(bid), "--watch", "--json")
     assert [one["reason"] for one in json.loads(result.output)["orders"]] == [reason]
 

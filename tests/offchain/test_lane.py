@@ -52,6 +52,21 @@ def test_submit__several_before_a_block__consecutive_nonces_and_outcomes(node, c
     assert lane.pending_purposes() == set()
 
 
+def test_collect__node_counts_a_nonce_of_a_block_after_the_one_asked_for__still_under_way(
+    node, connection, lane, monkeypatch
+):
+    before = connection.head()
+    lane.submit("act", call(), block=0)
+    mine(node)
+    count = connection.transaction_count
+    monkeypatch.setattr(connection, "transaction_count", lambda address, block=None: count(address))
+
+    assert lane.collect(before) == []
+    assert lane.pending_purposes() == {"act"}
+    (outcome,) = lane.collect(connection.head())
+    assert outcome.succeeded
+
+
 def test_submit__simulation_reverts__sends_nothing_and_may_be_tried_at_once(node, lane, connection):
     node.request("anvil_setCode", SOMEONE, ALWAYS_REVERTS)
     with pytest.raises(TransactionFailed):

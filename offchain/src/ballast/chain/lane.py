@@ -116,9 +116,9 @@ class TransactionLane:
         outcomes = []
         self._mined_nonce = mined_nonce = self._connection.transaction_count(self.address, head.number)
         all_pending = self._store.pending_transactions(self.address)
-        receipts = self._receipts(all_pending, head)
+        receipts = self._receipts(all_pending)
         for pending in all_pending:
-            outcome = self._outcome(pending, receipts, mined_nonce)
+            outcome = self._outcome(pending, receipts, mined_nonce, head)
             if outcome is not None:
                 self._store.settle_transaction(pending.nonce, "mined" if outcome.succeeded else "failed")
                 self._bodies.pop(pending.nonce, None)
@@ -180,20 +180,25 @@ class TransactionLane:
                 log.warning("transaction refused", purpose=purpose, nonce=body["nonce"], reason=str(fault))
         return transaction_hash
 
-    def _receipts(self, all_pending: Sequence[PendingTransaction], head: BlockRef) -> dict[str, Any]:
-        """Receipts of what is mined up to a block, by hash."""
+    def _receipts(self, all_pending: Sequence[PendingTransaction]) -> dict[str, Any]:
+        """Receipts of what is mined by now, by hash."""
         hashes = [transaction_hash for pending in all_pending for transaction_hash in pending.hashes]
         answers = self._connection.batch([("eth_getTransactionReceipt", [one]) for one in hashes])
         for answer in answers:
             if "error" in answer:
                 raise RequestRefused("eth_getTransactionReceipt", answer["error"])
         found = zip(hashes, (answer["result"] for answer in answers), strict=True)
-        return {one: receipt for one, receipt in found if receipt and int(receipt["blockNumber"], 16) <= head.number}
+        return {one: receipt for one, receipt in found if receipt}
 
-    def _outcome(self, pending: PendingTransaction, receipts: Mapping[str, Any], mined_nonce: int) -> Outcome | None:
+    def _outcome(
+        self, pending: PendingTransaction, receipts: Mapping[str, Any], mined_nonce: int, head: BlockRef
+    ) -> Outcome | None:
         for transaction_hash in reversed(pending.hashes):
             if transaction_hash in receipts:
                 receipt = receipts[transaction_hash]
+                # A node may count the nonce of a block that it has only just made.
+                if int(receipt["blockNumber"], 16) > head.number:
+                    return None
                 return Outcome(
                     pending.nonce,
                     pending.purpose,
