@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.system import Market, System, deploy_system
-from tests.support.trading import Desk
+from tests.support.trading import Desk, Seat
 
 # Property tests are not timed, and repeat themselves in continuous integration.
 settings.register_profile("ballast", deadline=None, print_blob=True, derandomize="CI" in os.environ)
@@ -36,3 +36,13 @@ def market(system: System) -> Market:
 def desk(market: Market) -> Desk:
     """The exchange as traders see it: sign orders in one perpetual, settle them, see what became of them."""
     return Desk(market)
+
+
+@pytest.fixture
+def buyer(desk: Desk) -> Seat:
+    return desk.seat("buyer")
+
+
+@pytest.fixture
+def seller(desk: Desk) -> Seat:
+    return desk.seat("seller")

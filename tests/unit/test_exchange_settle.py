@@ -11,16 +11,6 @@ from tests.support.evm import reverts
 from tests.support.trading import BILLION, WAD, Desk, Seat, skips
 
 
-@pytest.fixture
-def buyer(desk: Desk) -> Seat:
-    return desk.seat("buyer")
-
-
-@pytest.fixture
-def seller(desk: Desk) -> Seat:
-    return desk.seat("seller")
-
-
 def fee_up(size: int, price: int, rate: int) -> int:
     return -(-size * price * rate // (WAD * BILLION))
 

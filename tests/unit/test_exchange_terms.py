@@ -11,16 +11,6 @@ from tests.support.trading import WAD, Desk, Seat, skips
 GROUP = 7
 
 
-@pytest.fixture
-def buyer(desk: Desk) -> Seat:
-    return desk.seat("buyer")
-
-
-@pytest.fixture
-def seller(desk: Desk) -> Seat:
-    return desk.seat("seller")
-
-
 # Post-only ---------------------------------------------------------------------------------------------------------
 
 

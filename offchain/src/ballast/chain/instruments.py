@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal, InvalidOperation
 
 from ballast.chain.ids import KIND_FUTURE, KIND_OPTION, KIND_PERP, future_of, kind_of, option_of, perp_of
+from ballast.risk.dated import is_put, strike_of
 from ballast.risk.expiry import TIME_OF_DAY
 
 WAD = 10**18
@@ -25,15 +26,6 @@ def underlying_of(instrument: int) -> int:
 def expiry_of(instrument: int) -> int:
     """Unix seconds; 0 for a perpetual."""
     return instrument >> 200 & (1 << 40) - 1
-
-
-def strike_of(instrument: int) -> int:
-    """Wad of the value unit; 0 where there is none."""
-    return instrument & (1 << 128) - 1
-
-
-def is_put(instrument: int) -> bool:
-    return instrument >> 192 & 0xFF == 2
 
 
 def label_of(instrument: int, name: Callable[[int], str]) -> str:
