@@ -15,8 +15,9 @@ from ballast.chain.codec import encode_call
 from ballast.chain.ids import account_id, perp_of
 from ballast.chain.orders import Match, OrderDomain, limit_order, settlement
 from ballast.deployment import Builder, load_network
-from ballast.deployment.config import Aggregator, Network, Perp, Source
+from ballast.deployment.config import Aggregator, Network, Source
 from ballast.deployment.contract import Contract
+from ballast.deployment.listing import InstrumentTerms
 from ballast.deployment.rpc import RpcBackend
 from ballast.risk.book import Book
 from scripts.anvil import Anvil
@@ -177,7 +178,7 @@ def four_perps(network: Network) -> Network:
         return network
     link, tokens = network.underlyings["LINK"], network.collaterals
     dollar = Source(chainlink=Aggregator(price="1"))
-    perp = Perp.model_construct(size_step=WAD, open_interest_cap=10**7 * WAD)
+    perp = InstrumentTerms.model_construct(size_step=WAD, open_interest_cap=10**7 * WAD)
     trading = link.trading.model_copy(update={"open_interest_cap": 10**8 * WAD}) if link.trading else None
     usdt = link.model_copy(update={"id": 4, "first": dollar, "second": dollar, "perp": perp, "trading": trading})
     collateral = tokens["LINK"].model_copy(update={"underlying": "USDT", "decimals": 6})

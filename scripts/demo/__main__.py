@@ -21,7 +21,7 @@ from scripts.anvil import AnvilError, anvil
 from scripts.demo.board import Board, Quotes
 from scripts.demo.desk import Desk
 from scripts.demo.findings import Findings, find
-from scripts.demo.listing import Signers, list_instruments, with_expiries
+from scripts.demo.listing import Signers, with_expiries
 from scripts.demo.operators import Operator, start_operator
 from scripts.demo.population import key_of, populate
 from scripts.demo.progress import ReplayProgress
@@ -102,7 +102,6 @@ def run(console: Console, crisis: Crisis, accounts: int, speed: int, seed: int, 
         stage = deploy(
             node, with_expiries(at_prices(network, market.prices(bars[0])), board), book, market.prices(bars[0]), out
         )
-        list_instruments(stage, board, genesis, network.roles.risk.holders[0])
         signers = Signers(stage)
         console.print(f"deployed {len(stage.record.contracts)} contracts ({time.monotonic() - started:.0f} s)")
         opening = market.time(bars[0]) - DAY

@@ -1,4 +1,4 @@
-"""Lists the board's instruments as governance does, and publishes surfaces as the quorum's signers do."""
+"""The board's instruments as a network's file lists them, and surfaces as the quorum's signers publish them."""
 
 from __future__ import annotations
 
@@ -9,47 +9,35 @@ from datetime import UTC, datetime
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from ballast.chain import codec
-from ballast.chain.artifacts import checkout_root, load_artifacts
 from ballast.chain.quorum import QuorumDomain, ReportBatch, SignedReport, submit_calldata
-from ballast.deployment.config import ListedExpiry, Network
+from ballast.deployment.config import Network
+from ballast.deployment.listing import ListedExpiry
 from ballast.risk.pricing import Surface
-from scripts.demo.board import OPTIONS_ON, Board
-from scripts.demo.stage import Stage, Transaction, set_clock
+from scripts.demo.board import Board
+from scripts.demo.stage import Stage, Transaction
 
 MNEMONIC = "test test test test test test test test test test test junk"
 SIGNERS = (5, 6, 7)
-STEP_EXPONENT = 15
-CAP = 10**24
-HOUR = 3_600
-RISK_DELAY = 6 * HOUR
+SIZE_STEP = "0.001"
+OPEN_INTEREST_CAP = "1000000"
+FIRST_VOLATILITY = "80%"
 PUBLISH_EVERY = 300
 
 
 def with_expiries(network: Network, board: Board) -> Network:
-    """The configuration with the board's expiries, to be deployed."""
-    entries = tuple(
-        ListedExpiry(date=datetime.fromtimestamp(expiry, UTC).date(), volatility="80%") for expiry in board.expiries
-    )
-    expiries = network.expiries.model_copy(update={"listed": dict.fromkeys(OPTIONS_ON, entries)})
-    return network.model_copy(update={"expiries": expiries})
-
-
-def list_instruments(stage: Stage, board: Board, now: int, holder: str) -> None:
-    """The risk role announces the futures and options, and lists them when its delay is over."""
-    house, authority = stage.address("Clearinghouse"), stage.address("Authority")
-    calls = []
+    """The configuration with the board's expiries, futures and options, to be deployed."""
+    terms = {"size_step": SIZE_STEP, "open_interest_cap": OPEN_INTEREST_CAP}
+    listed: dict[str, list[ListedExpiry]] = {}
     for (symbol, expiry), strikes in board.strikes.items():
-        number = board.underlyings[symbol]
-        wads = [round(strike * 10**6) * 10**12 for strike in strikes]
-        calls.append(stage.encode("Clearinghouse", "listFuture", number, expiry, STEP_EXPONENT, CAP))
-        calls.append(stage.encode("Clearinghouse", "listOptions", number, expiry, wads, STEP_EXPONENT, CAP))
-    abi = load_artifacts(checkout_root())["Authority"].abi
-    stage.send([(holder, (authority, codec.encode_call(abi, "schedule", [house, data, 0]))) for _, data in calls])
-    set_clock(stage.node, now + RISK_DELAY + HOUR)
-    stage.send([(holder, (authority, codec.encode_call(abi, "execute", [house, data]))) for _, data in calls])
-    for label, instrument in board.instruments().items():
-        stage.instruments[label] = stage.view("Clearinghouse", "instrumentIndexOf", instrument)
+        entry = {
+            "date": datetime.fromtimestamp(expiry, UTC).date(),
+            "volatility": FIRST_VOLATILITY,
+            "future": terms,
+            "options": terms | {"strikes": [f"{strike:.6f}" for strike in strikes]},
+        }
+        listed.setdefault(symbol, []).append(ListedExpiry.model_validate(entry))
+    expiries = network.expiries.model_copy(update={"listed": listed})
+    return network.model_copy(update={"expiries": expiries})
 
 
 @dataclass

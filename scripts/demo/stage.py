@@ -48,8 +48,11 @@ class Stage:
     book: Book
     traders: list[Trader] = field(default_factory=list)
     nonces: dict[str, int] = field(default_factory=dict)
-    instruments: dict[str, int] = field(default_factory=dict)
-    """Registry indices by label."""
+
+    @property
+    def instruments(self) -> Mapping[str, int]:
+        """Registry indices by label."""
+        return self.record.instruments
 
     def address(self, contract: str) -> str:
         return self.record.contracts[contract].address
@@ -142,7 +145,7 @@ def deploy(node: Anvil, network: Network, book: Book, prices: Mapping[str, float
     record = Builder(network, book, RpcBackend.connect(node.url)).deploy()
     (folder / "deployment.json").parent.mkdir(parents=True, exist_ok=True)
     record.write(folder / "deployment.json")
-    return Stage(node, record, book, instruments=dict(record.instruments))
+    return Stage(node, record, book)
 
 
 def set_clock(node: Anvil, timestamp: int) -> None:

@@ -2,24 +2,32 @@
 
 import json
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ballast.chain.ids import expiry_key, future_of, option_of
+from ballast.chain.quorum import SignedReport
 from ballast.deployment.builder import Builder, DeploymentSealed, WrongChain
-from ballast.deployment.config import ListedExpiry, Network, Source, read_network
+from ballast.deployment.config import Network, Source, read_network
 from ballast.deployment.contract import Reverted
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER
 from ballast.deployment.journal import PlanChanged
+from ballast.deployment.listing import ListedExpiry
 from ballast.deployment.plan import ABSENT, DeployerMissing, RequirementUnmet, StepWithoutEffect, is_done
 from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.roles import RoleId
-from ballast.risk.pricing import Surface
+from ballast.risk.pricing import WAD, Surface
 from tests.support.backend import EvmBackend
 from tests.support.book import plain_book
 from tests.support.evm import Evm
-from tests.support.system import LOCAL, local_network, publish_by_quorum
+from tests.support.system import LOCAL, local_network, publish_by_quorum, submit_reports
+
+EXPIRY = 1_711_699_200
+"""2024-03-29 at 08:00 UTC, ahead of the test chain's clock."""
+TERMS = {"size_step": "0.001", "open_interest_cap": "1000"}
+OPTION_TERMS = {"size_step": "0.01", "open_interest_cap": "500"}
 
 
 class Killed(BaseException):
@@ -243,21 +251,92 @@ def test_deploy__live_network__uses_what_exists_and_leaves_its_deployer_only_del
     assert refused.value.error == "AccessManagerNotScheduled"
 
 
-def test_deploy__listed_expiries__live_and_unpublished(backend):
-    listed = [ListedExpiry(date=date(2024, 3, 29), volatility="60%", premium="1.5%")]
+def with_listed(**parts: Any) -> Network:
+    """The local network with one expiry of ETH that is ahead of the test chain's clock."""
+    entry = ListedExpiry.model_validate({"date": "2024-03-29", "volatility": "60%", "premium": "1.5%"} | parts)
     network = local_network()
-    expiries = network.expiries.model_copy(update={"listed": {"ETH": listed}})
-    builder = builder_on(backend, changed(network, expiries=expiries))
+    return changed(network, expiries=network.expiries.model_copy(update={"listed": {"ETH": (entry,)}}))
+
+
+def test_deploy__listed_expiries__live_and_unpublished(backend):
+    network = with_listed()
+    builder = builder_on(backend, network)
     builder.deploy()
-    contract, expiry = builder.contracts["Expiries"], 1_711_699_200
-    assert contract.call("expiriesOf", 2) == [expiry]
-    view = contract.call("expiryOf", 2, expiry)
+    contract = builder.contracts["Expiries"]
+    assert contract.call("expiriesOf", 2) == [EXPIRY]
+    view = contract.call("expiryOf", 2, EXPIRY)
     surface = Surface.unpack(view.surface)
     assert (surface.premium, surface.a, surface.b, surface.published_at) == (15_000_000, 360_000_000, 0, 0)
     assert not view.trusted
     sent = backend.transactions
-    builder_on(backend, changed(network, expiries=expiries)).deploy()
+    builder_on(backend, network).deploy()
     assert backend.transactions == sent
+
+
+def test_deploy__future_and_strike_grid__every_instrument_listed_on_its_terms(backend):
+    strikes = [1_500, {"from": 2_000, "to": 4_400, "step": 100}]
+    network = with_listed(future=TERMS, options=OPTION_TERMS | {"strikes": strikes})
+    builder = builder_on(backend, network)
+    record = builder.deploy()
+    house = builder.contracts["Clearinghouse"]
+    assert house.call("instrumentCount") == len(record.instruments) == 3 + 1 + 2 * 26
+    call = house.call("instrumentOf", record.instruments["CALL:ETH:2024-03-29:4400"])
+    assert call.id == option_of(2, EXPIRY, 4_400 * WAD, is_put=False)
+    assert (call.sizeStep, call.openInterestCap) == (10**16, 500 * WAD)
+    future = house.call("instrumentOf", record.instruments["FUTURE:ETH:2024-03-29"])
+    assert (future.id, future.sizeStep, future.openInterestCap) == (future_of(2, EXPIRY), 10**15, 1_000 * WAD)
+    calls = [step.name for step in builder.steps if step.name.startswith("list CALL")]
+    assert calls == [
+        "list CALL:ETH:2024-03-29:1500 to PUT:ETH:2024-03-29:3800",
+        "list CALL:ETH:2024-03-29:3900 to PUT:ETH:2024-03-29:4400",
+    ]
+
+
+@pytest.mark.parametrize("moment", ["after sending", "before it is seen mined"])
+def test_deploy__killed_at_every_listing__resumes_and_sends_none_twice(backend, tmp_path: Path, moment: str):
+    network = with_listed(future=TERMS, options=OPTION_TERMS | {"strikes": {"from": 2_000, "to": 4_400, "step": 100}})
+    journal = tmp_path / "journal.json"
+    listings = [step for step in builder_on(backend, network).steps if step.name.startswith(("list FUT", "list CALL"))]
+    assert len(listings) == 3
+    while not (builder := builder_on(backend, network)).is_sealed():
+        backend.dies = moment
+        with pytest.raises(Killed):
+            builder.deploy(journal)
+    backend.dies = "never"
+    sent = backend.transactions
+    builder_on(backend, network).deploy(journal)
+    assert backend.transactions == sent
+    assert all(is_done(step) for step in listings)
+
+
+def test_deploy__dry_run_of_listings__says_what_would_be_sent_and_sends_nothing(backend):
+    builder = builder_on(backend, with_listed(future=TERMS, options=OPTION_TERMS | {"strikes": [2_000]}))
+    shown = {step.name: step.describe() for step in builder.steps if not is_done(step)}
+    assert shown["list FUTURE:ETH:2024-03-29"] == f"Clearinghouse.listFuture(2, {EXPIRY}, 15, {1_000 * WAD})"
+    assert backend.transactions == 0
+
+
+def test_deploy__expiry_that_has_passed__refused_at_its_step(backend):
+    with pytest.raises(Reverted) as refused:
+        builder_on(backend, with_listed(date="2020-03-27")).deploy()
+    assert (refused.value.what, refused.value.error) == ("list ETH of 2020-03-27", "ExpiryTooNear")
+
+
+def test_deploy__first_surface_from_the_quorum__waited_for_before_anything_is_listed_on_it(backend):
+    network = with_listed(published=True, future=TERMS)
+    builder = builder_on(backend, network)
+    with pytest.raises(RequirementUnmet, match="signers publish the surface of ETH of 2024-03-29"):
+        builder.deploy()
+    listing = next(step for step in builder.steps if step.name == "list FUTURE:ETH:2024-03-29")
+    assert listing.actual() is ABSENT
+    backend.evm.advance(60)
+    surface = SignedReport.of_surface(expiry_key(2, EXPIRY), network.expiries.listed["ETH"][0].surface)
+    contracts = {
+        name: backend.evm.contract(name, builder.contracts[name].address) for name in ("QuorumFeed", "Expiries")
+    }
+    submit_reports(contracts["QuorumFeed"], contracts["Expiries"], surface)
+    builder_on(backend, network).deploy()
+    assert builder.is_sealed() and is_done(listing)
 
 
 def test_record__written_and_read__same(backend, tmp_path: Path):

@@ -18,7 +18,8 @@ from ballast.chain.connection import Connection
 from ballast.chain.ids import expiry_key
 from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.cli.surface import surface as surface_command
-from ballast.deployment.config import ListedExpiry, read_network
+from ballast.deployment.config import read_network
+from ballast.deployment.listing import ListedExpiry
 from ballast.errors import ConfigurationError
 from ballast.keeper.publisher import QuorumPublisher
 from ballast.keeper.surfaces import FileSurfaces

@@ -297,15 +297,16 @@ class Market:
 
 def publish_by_quorum(feed: Contract, prices: Mapping[int, Decimal | int | str]) -> None:
     """The local network's quorum signers publish prices, by underlying id, as of now."""
-    _submit(feed, feed, *(SignedReport(underlying, wad(price)) for underlying, price in prices.items()))
+    submit_reports(feed, feed, *(SignedReport(underlying, wad(price)) for underlying, price in prices.items()))
 
 
 def publish_reports(system: System, target: Contract, *reports: SignedReport) -> None:
     """The same signers publish anything, as of now, to the contract that takes it."""
-    _submit(system.quorum_feed, target, *reports)
+    submit_reports(system.quorum_feed, target, *reports)
 
 
-def _submit(feed: Contract, target: Contract, *reports: SignedReport) -> None:
+def submit_reports(feed: Contract, target: Contract, *reports: SignedReport) -> None:
+    """The same, where there is no whole system yet."""
     batch = ReportBatch(feed.call("epoch"), feed.evm.timestamp, reports)
     domain = QuorumDomain(feed.evm.chain_id, feed.address)
     signatures = [domain.sign(batch, development_key(number)) for number in QUORUM_ACCOUNTS]

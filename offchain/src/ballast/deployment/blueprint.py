@@ -10,25 +10,25 @@ from eth_utils.crypto import keccak
 
 from ballast.chain import codec
 from ballast.chain.artifacts import Artifact
-from ballast.chain.ids import perp_of
+from ballast.chain.ids import future_of
 from ballast.deployment.backend import Backend
 from ballast.deployment.config import (
     Aggregator,
     Collateral,
-    ListedExpiry,
     Network,
-    Perp,
     Source,
     Token,
     Underlying,
 )
 from ballast.deployment.contract import Contract, ErrorCatalogue
 from ballast.deployment.create2 import create2_address
+from ballast.deployment.listing import STRIKES_A_CALL, Instrument, ListedExpiry
 from ballast.deployment.plan import ABSENT, Creation, Requirement, Setting, Step, comparable
 from ballast.deployment.record import DeploymentRecord
 from ballast.deployment.roles import RESTRICTED, RoleId
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book
+from ballast.risk.pricing import Surface
 
 NO_ADDRESS = "0x" + "00" * 20
 NOT_LISTED = 0
@@ -62,7 +62,7 @@ class Blueprint:
         self.steps: list[Step] = []
         self._errors = ErrorCatalogue(artifact.abi for artifact in artifacts.values())
         parts = (self._tokens, self._feeds, self._core, self._prices, self._expiries, self._risk, self._markets)
-        for part in (*parts, self._terms):
+        for part in (*parts, self._dated, self._terms):
             part()
         self._roles()
 
@@ -249,6 +249,18 @@ class Blueprint:
             True,
             lambda: expiries.call("phaseOf", underlying, expiry) != NOT_LISTED,
         )
+        if entry.published:
+            self._published(expiries, symbol, entry)
+
+    def _published(self, expiries: Contract, symbol: str, entry: ListedExpiry) -> None:
+        underlying, expiry = self.network.underlyings[symbol].id, entry.expiry
+        what, enough = f"surface of {symbol} of {entry.date}", self.network.quorum_feed.threshold
+        remedy = f"have {enough} signers publish the {what} to {expiries.address}, then run again"
+
+        def read() -> bool:
+            return Surface.unpack(expiries.call("expiryOf", underlying, expiry).surface).published_at > 0
+
+        self.steps.append(Requirement(what, expiries, True, read, remedy))
 
     def _risk(self) -> None:
         engine, blob = self.contracts["MarginEngine"], self.book.encode()
@@ -261,24 +273,60 @@ class Blueprint:
                 limits, number = underlying.trading.as_struct(), underlying.id
                 read = partial(self._first_of, house, "underlyingLimitsOf", number)
                 self._set(f"trading limits of {symbol}", house, "setUnderlyingLimits", (number, limits), limits, read)
-        for index, (symbol, perp) in enumerate(network.perps.items(), start=1):
-            self._perp(house, index, symbol, perp)
+        for symbol, perp in network.perps.items():
+            number = network.underlyings[symbol].id
+            listed = Instrument.perp(number, symbol, perp)
+            terms = (number, perp.size_step_exponent, perp.open_interest_cap)
+            self._instruments(f"list {listed.label}", house, "listPerp", terms, {listed.label: listed})
         for symbol, collateral in network.collaterals.items():
             self._collateral(house, symbol, collateral)
         self._outflow(house, network.settlement_symbol, network.settlement_token)
 
-    def _perp(self, house: Contract, index: int, symbol: str, perp: Perp) -> None:
-        underlying = self.network.underlyings[symbol].id
-        instrument = {"id": perp_of(underlying), "sizeStep": perp.size_step, "openInterestCap": perp.open_interest_cap}
+    def _dated(self) -> None:
+        for symbol, listed in self.network.expiries.listed.items():
+            for entry in listed:
+                self._future(symbol, entry)
+                self._options(symbol, entry)
+
+    def _future(self, symbol: str, entry: ListedExpiry) -> None:
+        if entry.future is None:
+            return
+        house, underlying, terms = self.contracts["Clearinghouse"], self.network.underlyings[symbol].id, entry.future
+        future = Instrument.of(future_of(underlying, entry.expiry), symbol, terms)
+        arguments = (underlying, entry.expiry, terms.size_step_exponent, terms.open_interest_cap)
+        self._instruments(f"list {future.label}", house, "listFuture", arguments, {future.label: future})
+
+    def _options(self, symbol: str, entry: ListedExpiry) -> None:
+        """In calls of so many strikes that each fits a transaction with ease."""
+        if entry.options is None:
+            return
+        house, underlying, terms = self.contracts["Clearinghouse"], self.network.underlyings[symbol].id, entry.options
+        strikes = terms.all_strikes
+        for start in range(0, len(strikes), STRIKES_A_CALL):
+            part = strikes[start : start + STRIKES_A_CALL]
+            options = entry.options_at(symbol, underlying, part)
+            first, last = next(iter(options)), next(reversed(options))
+            arguments = (underlying, entry.expiry, list(part), terms.size_step_exponent, terms.open_interest_cap)
+            self._instruments(f"list {first} to {last}", house, "listOptions", arguments, options)
+
+    def _instruments(
+        self, name: str, house: Contract, function: str, arguments: Sequence[Any], listed: Mapping[str, Instrument]
+    ) -> None:
+        expected = {label: instrument.terms for label, instrument in listed.items()}
 
         def read() -> Any:
-            if house.call("instrumentCount") < index:
-                return ABSENT
-            view = house.call("instrumentOf", index)
-            return {key: getattr(view, key) for key in instrument}
+            found = {label: self._terms_of(house, instrument) for label, instrument in listed.items()}
+            return ABSENT if ABSENT in found.values() else found
 
-        arguments = (underlying, perp.size_step_exponent, perp.open_interest_cap)
-        self._set(f"list PERP:{symbol}", house, "listPerp", arguments, instrument, read)
+        self._set(name, house, function, arguments, expected, read)
+
+    @staticmethod
+    def _terms_of(house: Contract, instrument: Instrument) -> Any:
+        index = house.call("instrumentIndexOf", instrument.id)
+        if index == 0:
+            return ABSENT
+        view = house.call("instrumentOf", index)
+        return {key: getattr(view, key) for key in instrument.terms}
 
     def _collateral(self, house: Contract, symbol: str, collateral: Collateral) -> None:
         asset, token = self.network.asset_ids[symbol], self.token(symbol)

@@ -140,10 +140,13 @@ class Builder:
             tokens={symbol: self.blueprint.token(symbol).address for symbol in symbols},
             assets=network.asset_ids,
             underlyings={symbol: underlying.id for symbol, underlying in network.underlyings.items()},
-            instruments={f"PERP:{symbol}": index for index, symbol in enumerate(network.perps, start=1)},
+            instruments={label: self._index_of(one.id) for label, one in network.instruments.items()},
             feeds=self._feeds(),
             scenario_rows=[row.name for row in self.book.rows],
         )
+
+    def _index_of(self, instrument: int) -> int:
+        return int(self.contracts["Clearinghouse"].call("instrumentIndexOf", instrument))
 
     def _contract_record(self, name: str, journal: Journal) -> ContractRecord:
         creation = self.blueprint.creations[name]

@@ -5,21 +5,20 @@ Names are the contracts' own words. Secrets have no place here: signing keys sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from ballast.deployment.listing import Expiries, Instrument, InstrumentTerms
 from ballast.deployment.roles import RoleId
+from ballast.deployment.section import Section
 from ballast.deployment.units import DEPLOYER, Address, Billionths, Holder, Seconds, Wad, scaled
 from ballast.errors import ConfigurationError
 from ballast.risk.book import Book, BookError
-from ballast.risk.expiry import BILLION, DAY, TIME_OF_DAY
-from ballast.risk.pricing import Surface
 
 SHORTEST_GOVERNANCE_DELAY = 86_400
 SHORTEST_RISK_DELAY = 3_600
@@ -34,15 +33,7 @@ class InvalidConfiguration(ConfigurationError):
         super().__init__("\n  ".join([f"{path}: {len(problems)} problem(s)", *problems]))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def as_struct(self) -> dict[str, Any]:
-        """Its values under the contracts' names."""
-        return {_camel_case(name): value for name, value in self}
-
-
-class Aggregator(_Section):
+class Aggregator(Section):
     """A price feed with Chainlink's interface: one that exists, or (on test networks) one to deploy.
 
     Attributes:
@@ -69,7 +60,7 @@ class Aggregator(_Section):
         return scaled(self.price or "0", self.decimals)
 
 
-class Source(_Section):
+class Source(Section):
     """A price source of one underlying: a Chainlink-like feed, or the quorum feed."""
 
     chainlink: Aggregator | None = None
@@ -82,7 +73,7 @@ class Source(_Section):
         return self
 
 
-class OracleLimits(_Section):
+class OracleLimits(Section):
     """Limits of one underlying's prices; `IOracleHubAdmin` documents each."""
 
     max_age: Seconds
@@ -99,7 +90,7 @@ class OracleLimits(_Section):
     stable_rate_bps: int = Field(ge=0)
 
 
-class TradingLimits(_Section):
+class TradingLimits(Section):
     """Limits of all instruments of one underlying; `IClearinghouseAdmin` documents each."""
 
     open_interest_cap: Wad
@@ -110,24 +101,7 @@ class TradingLimits(_Section):
     minimum_sample_notional: int = Field(ge=0)
 
 
-class Perp(_Section):
-    """The perpetual of an underlying. `size_step` must be a power of ten."""
-
-    size_step: Wad
-    open_interest_cap: Wad
-
-    @model_validator(mode="after")
-    def _power_of_ten(self) -> Self:
-        if self.size_step != 10**self.size_step_exponent:
-            raise ValueError("size_step must be a power of ten")
-        return self
-
-    @property
-    def size_step_exponent(self) -> int:
-        return len(str(self.size_step)) - 1
-
-
-class Underlying(_Section):
+class Underlying(Section):
     """A risk factor. Id 0 is the settlement token itself, which has neither trading limits nor a perpetual."""
 
     id: int = Field(ge=0, le=255)
@@ -135,7 +109,7 @@ class Underlying(_Section):
     second: Source | None = None
     limits: OracleLimits
     trading: TradingLimits | None = None
-    perp: Perp | None = None
+    perp: InstrumentTerms | None = None
 
     @model_validator(mode="after")
     def _perp_has_limits(self) -> Self:
@@ -146,14 +120,14 @@ class Underlying(_Section):
         return self
 
 
-class OutflowLimit(_Section):
+class OutflowLimit(Section):
     """A token bucket withdrawals draw from, in whole tokens."""
 
     capacity: str
     refill_period: Seconds
 
 
-class Token(_Section):
+class Token(Section):
     """A token: one that exists, or (on test networks) one to deploy. `decimals` are checked on chain."""
 
     address: Address | None = None
@@ -184,7 +158,7 @@ class Collateral(Token):
         return self
 
 
-class QuorumFeed(_Section):
+class QuorumFeed(Section):
     """The signed price feed: `threshold` of `signers` must agree, on a batch not older than `max_age`."""
 
     signers: tuple[Holder, ...]
@@ -205,53 +179,7 @@ class QuorumFeed(_Section):
         return self.model_copy(update={"signers": tuple(signers)})
 
 
-class ExpiryLimits(_Section):
-    """Limits of all expiries; `IExpiriesAdmin` documents each. `bounty` is in whole settlement tokens."""
-
-    max_age: Seconds
-    fallback_delay: Seconds
-    step_interval: Seconds
-    step_variance_bps: int = Field(ge=0)
-    step_premium_bps: int = Field(ge=0)
-    premium_bps: int = Field(ge=0)
-    premium_rate_bps: int = Field(ge=0)
-    least_volatility_bps: int = Field(ge=0)
-    most_volatility_bps: int = Field(ge=0)
-    settlement_bps: int = Field(ge=0)
-    bounty: str
-
-
-class ListedExpiry(_Section):
-    """An expiry, and the flat smile it starts from. It supports no new risk before the signers have published one.
-
-    Attributes:
-        date: Of the expiry, at 08:00 UTC.
-        premium: Forward ÷ index − 1.
-    """
-
-    date: date
-    volatility: Billionths
-    premium: Billionths = 0
-
-    @property
-    def expiry(self) -> int:
-        """Unix seconds."""
-        return (self.date - date(1970, 1, 1)).days * DAY + TIME_OF_DAY
-
-    @property
-    def surface(self) -> int:
-        """The surface word, without a time."""
-        return Surface(self.premium, self.volatility**2 // BILLION, 0, 0, 0, BILLION).pack()
-
-
-class Expiries(_Section):
-    """What dated futures and options may be listed for: expiries by underlying symbol."""
-
-    limits: ExpiryLimits
-    listed: Mapping[str, tuple[ListedExpiry, ...]] = {}
-
-
-class Interest(_Section):
+class Interest(Section):
     """Borrow rate a year by utilisation, and the part of it that goes to fees."""
 
     base_rate: Billionths
@@ -261,7 +189,7 @@ class Interest(_Section):
     reserve_factor: Billionths
 
 
-class Fees(_Section):
+class Fees(Section):
     """Of notional. `insurance_share` is the fund's part of all fees; the treasury gets the rest."""
 
     taker: Billionths
@@ -269,7 +197,7 @@ class Fees(_Section):
     insurance_share: Billionths
 
 
-class Auctions(_Section):
+class Auctions(Section):
     """How liquidation auctions run; `AuctionParameters` documents each."""
 
     start_discount: Billionths
@@ -286,21 +214,21 @@ class Auctions(_Section):
     bounty_cap: Wad
 
 
-class Insurance(_Section):
+class Insurance(Section):
     """`hourly_fraction`: of the fund, what it pays out at once. `cooldown`: from request to redemption."""
 
     hourly_fraction: Billionths
     cooldown: Seconds
 
 
-class Sequencer(_Section):
+class Sequencer(Section):
     """An L2's uptime feed, and how long after a restart prices stay halted."""
 
     feed: Address
     grace: Seconds
 
 
-class Role(_Section):
+class Role(Section):
     """Who holds a role, and how long each of its acts lies in the open before it can be done."""
 
     holders: tuple[Holder, ...] = Field(min_length=1)
@@ -310,7 +238,7 @@ class Role(_Section):
         return self.model_copy(update={"holders": _resolved(self.holders, deployer)})
 
 
-class Roles(_Section):
+class Roles(Section):
     """Who governs. What each may do is the table in `ballast.deployment.roles`."""
 
     governance: Role
@@ -337,7 +265,7 @@ class Roles(_Section):
         return found
 
 
-class Network(_Section):
+class Network(Section):
     """One network's deployment.
 
     Attributes:
@@ -402,6 +330,8 @@ class Network(_Section):
         for symbol, listed in self.expiries.listed.items():
             if symbol not in self.underlyings or symbol == self.settlement_symbol:
                 yield f"expiries of {symbol}, which is no underlying that is traded"
+            elif self.underlyings[symbol].trading is None and any(entry.has_instruments for entry in listed):
+                yield f"futures and options of {symbol} need `trading` limits"
             if len({entry.date for entry in listed}) != len(listed):
                 yield f"an expiry of {symbol} is listed twice"
 
@@ -427,9 +357,19 @@ class Network(_Section):
         return {symbol: asset for asset, symbol in enumerate([self.settlement_symbol, *self.collaterals])}
 
     @property
-    def perps(self) -> dict[str, Perp]:
-        """Perpetuals by underlying symbol, in the order they are listed; their registry indices count from 1."""
+    def perps(self) -> dict[str, InstrumentTerms]:
+        """Terms of perpetuals by underlying symbol, in the order they are listed."""
         return {symbol: found.perp for symbol, found in self.underlyings.items() if found.perp is not None}
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """Everything traded by label, in the order of listing: perpetuals, then by expiry futures and options."""
+        perps = [Instrument.perp(self.underlyings[symbol].id, symbol, terms) for symbol, terms in self.perps.items()]
+        found = {perp.label: perp for perp in perps}
+        for symbol, listed in self.expiries.listed.items():
+            for entry in listed:
+                found |= entry.instruments(symbol, self.underlyings[symbol].id)
+        return found
 
 
 def _resolved(holders: tuple[str, ...], deployer: str) -> tuple[str, ...]:
@@ -501,11 +441,6 @@ def _read_book(path: Path) -> Book:
         return Book.load(path)
     except (OSError, BookError) as fault:
         raise ConfigurationError(f"risk book {path}: {fault}") from None
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def _problem(error: Any) -> str:
