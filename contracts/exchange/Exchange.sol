@@ -2,40 +2,26 @@
 pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 
-import {IAuctions} from "../interfaces/IAuctions.sol";
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
-import {IClearinghouseAdmin} from "../interfaces/IClearinghouseAdmin.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {DeadReason, Match, Order, OrderFlags, SignedOrder} from "../types/Order.sol";
-import {Delegates} from "./Delegates.sol";
-import {NonceStatus, NonceWord, nonceWordIndex} from "./NonceWord.sol";
+import {AllOrNone} from "./AllOrNone.sol";
+import {Candidate} from "./Candidate.sol";
+import {OrderLife} from "./OrderLife.sol";
 import {SignatureCheck} from "./SignatureCheck.sol";
+import {Triggers} from "./Triggers.sol";
 
 /// @title Signed orders, settled in batches by anyone
 /// @notice Holds no funds. Verifies orders, keeps their fills, cancels and epochs, and hands fills to the clearinghouse.
-contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
+contract Exchange is Triggers, AccessManaged {
     using SafeCast for uint256;
-
-    /// @dev One slot: 8 + 4 + 5 = 17 bytes.
-    struct AccountState {
-        uint64 minNonce;
-        uint32 epoch;
-        uint40 aliveUntil; // 0 without a dead-man switch
-    }
-
-    /// @dev Of a nonce that is partly filled. One slot: 16 + 16 = 32 bytes.
-    struct PartialFill {
-        uint128 filled; // wad
-        bytes16 orderHash; // of the order that filled first, its leading bytes
-    }
 
     /// @dev One slot: 4 + 4 = 8 bytes.
     struct FeeRates {
@@ -43,63 +29,28 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         uint32 maker;
     }
 
-    /// @dev An order of a settlement, verified.
-    struct Candidate {
-        AccountId account;
-        uint64 nonce;
-        uint64 group;
-        bool fillOrKill;
-        bytes32 orderHash;
-        uint256 accountRank; // of its account among those of the orders
-        uint128 filled; // before, wad
-        uint128 proposed; // in fills of this settlement, wad
-        uint128 remaining; // after both, wad
-        address delegate; // the signer where it is not the owner
-        DeadReason dead;
-    }
-
-    /// @dev A settlement between verification and record. `crossed[i]` is the match behind `fills[i]`.
+    /// @dev A settlement between verification and record. `crossed[i]` is the match behind `fills[i]`; `anyWhole` tells
+    ///      whether any order is filled whole or not at all.
     struct Settlement {
         Candidate[] candidates;
         AccountId[] accounts;
         Fill[] fills;
         Match[] crossed;
+        bool anyWhole;
     }
 
     /// @notice Highest fee that can be set: 0.5 % of notional, 1e9 is one.
     uint32 public constant MAX_FEE = 5e6;
 
-    bytes32 private constant ORDER_TYPEHASH = keccak256(
-        "Order(uint256 account,address signer,uint256 instrument,int128 size,uint128 limit,uint256 flags,uint40 expiry,"
-        "uint64 nonce,uint64 group,uint32 maxFee,uint128 trigger,uint32 epoch)"
-    );
-    uint256 private constant SUPPORTED_FLAGS = OrderFlags.REDUCE_ONLY | OrderFlags.POST_ONLY | OrderFlags.FILL_OR_KILL;
     /// @dev size · price · rate is wad · wad · 1e9; a fee is wad.
     uint256 private constant FEE_DIVISOR = 1e27;
 
-    IClearinghouse public immutable clearinghouse;
-
-    mapping(AccountId account => AccountState) private _accounts;
-    mapping(AccountId account => mapping(uint64 wordIndex => NonceWord)) private _nonceWords;
-    mapping(AccountId account => mapping(uint64 nonce => PartialFill)) private _partialFills;
-    /// @dev Leading half of the hash of the order that was filled first.
-    mapping(AccountId account => mapping(uint64 group => bytes16 orderHash)) private _groupWinners;
     FeeRates private _fees;
 
-    constructor(
-        address authority,
-        IClearinghouse clearinghouse_
-    ) EIP712("Ballast Exchange", "1") AccessManaged(authority) {
-        clearinghouse = clearinghouse_;
-    }
+    constructor(address authority, IClearinghouse clearinghouse_) OrderLife(clearinghouse_) AccessManaged(authority) {}
 
     modifier onlyClearinghouse() {
         if (msg.sender != address(clearinghouse)) revert NotClearinghouse(msg.sender);
-        _;
-    }
-
-    modifier onlyOwnerOrDelegate(AccountId account) {
-        if (!_isOwnerOrDelegate(account, msg.sender)) revert NotAuthorised(account, msg.sender);
         _;
     }
 
@@ -138,51 +89,6 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         _record(abi.decode(context, (Settlement)), applied, delegateLosses);
     }
 
-    // Cancels -----------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IExchange
-    /// @dev Re-entrancy: none needed, it calls nothing.
-    function cancel(AccountId account, uint64 nonce) external onlyOwnerOrDelegate(account) {
-        _setStatus(account, nonce, NonceStatus.Cancelled);
-        emit OrderCancelled(account, nonce);
-    }
-
-    /// @inheritdoc IExchange
-    /// @dev Re-entrancy: none needed, it calls nothing.
-    function cancelBelow(AccountId account, uint64 minNonce) external onlyOwnerOrDelegate(account) {
-        AccountState storage state = _accounts[account];
-        if (minNonce <= state.minNonce) revert MinNonceNotIncreased(account, state.minNonce, minNonce);
-        state.minNonce = minNonce;
-        emit NoncesCancelledBelow(account, minNonce);
-    }
-
-    /// @inheritdoc IExchange
-    /// @dev Re-entrancy: none needed, it calls only a getter of the clearinghouse.
-    function advanceEpoch(AccountId account) external {
-        bool authorised = _isOwnerOrDelegate(account, msg.sender)
-            || msg.sender == IClearinghouseAdmin(address(clearinghouse)).auctions();
-        if (!authorised) revert NotAuthorised(account, msg.sender);
-        uint32 epoch = ++_accounts[account].epoch;
-        emit EpochAdvanced(account, epoch);
-    }
-
-    /// @inheritdoc IExchange
-    /// @dev Re-entrancy: none needed, it calls nothing.
-    function keepAlive(AccountId account, uint40 until) external onlyOwnerOrDelegate(account) {
-        AccountState storage state = _accounts[account];
-        if (_isSilent(state.aliveUntil)) emit EpochAdvanced(account, ++state.epoch);
-        state.aliveUntil = until;
-        emit KeptAlive(account, until);
-    }
-
-    function _isSilent(uint40 until) private view returns (bool) {
-        return until != 0 && block.timestamp > until;
-    }
-
-    function _isInAuction(AccountId account) internal view override returns (bool) {
-        return IAuctions(IClearinghouseAdmin(address(clearinghouse)).auctions()).isLive(account);
-    }
-
     // Fees --------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IExchange
@@ -194,39 +100,6 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     }
 
     // Views -------------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IExchange
-    function hashOrder(Order memory order) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(ORDER_TYPEHASH, order)));
-    }
-
-    /// @inheritdoc IExchange
-    function orderStatus(Order memory order) external view returns (uint256 filled, DeadReason reason) {
-        PartialFill memory partialFill;
-        (reason, partialFill) = _look(order, hashOrder(order), _accounts[order.account]);
-        if (reason == DeadReason.Filled) return (SignedMath.abs(order.size), reason);
-        filled = reason == DeadReason.NonceTaken ? 0 : partialFill.filled;
-    }
-
-    /// @inheritdoc IExchange
-    function epochOf(AccountId account) external view returns (uint32) {
-        return _accounts[account].epoch;
-    }
-
-    /// @inheritdoc IExchange
-    function aliveUntil(AccountId account) external view returns (uint40) {
-        return _accounts[account].aliveUntil;
-    }
-
-    /// @inheritdoc IExchange
-    function groupWinner(AccountId account, uint64 group) external view returns (bytes16) {
-        return _groupWinners[account][group];
-    }
-
-    /// @inheritdoc IExchange
-    function minNonceOf(AccountId account) external view returns (uint64) {
-        return _accounts[account].minNonce;
-    }
 
     /// @inheritdoc IExchange
     function fees() external view returns (uint32 taker, uint32 maker) {
@@ -241,8 +114,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         SignedOrder[] memory orders,
         Match[] memory matches
     ) private returns (Settlement memory settlement) {
-        uint256 distinctAccounts;
-        (settlement.candidates, distinctAccounts) = _verify(orders);
+        uint256 distinctAccounts = _verify(settlement, orders);
         settlement.accounts = new AccountId[](distinctAccounts);
         settlement.fills = new Fill[](matches.length);
         // Those that are crossed move up over those that are skipped.
@@ -250,12 +122,12 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         _cross(settlement, orders);
     }
 
-    function _verify(SignedOrder[] memory orders)
-        private
-        view
-        returns (Candidate[] memory candidates, uint256 distinctAccounts)
-    {
-        candidates = new Candidate[](orders.length);
+    function _verify(
+        Settlement memory settlement,
+        SignedOrder[] memory orders
+    ) private view returns (uint256 distinctAccounts) {
+        Candidate[] memory candidates = new Candidate[](orders.length);
+        settlement.candidates = candidates;
         AccountState memory state;
         for (uint256 i; i < orders.length; ++i) {
             Order memory order = orders[i].order;
@@ -267,6 +139,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
             }
             candidates[i].accountRank = distinctAccounts - 1;
             _verifyOne(candidates[i], orders[i], state);
+            if (candidates[i].whole) settlement.anyWhole = true;
         }
     }
 
@@ -281,11 +154,12 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         AccountState memory accountState
     ) private view {
         Order memory order = signed.order;
-        _requireSupported(order);
+        OrderFlags.requireValid(order.flags, order.trigger, order.group);
         candidate.account = order.account;
         candidate.nonce = order.nonce;
         candidate.group = order.group;
-        candidate.fillOrKill = order.flags & OrderFlags.FILL_OR_KILL != 0;
+        candidate.legs = OrderFlags.legsOf(order.flags);
+        candidate.whole = candidate.legs != 0 || order.flags & OrderFlags.FILL_OR_KILL != 0;
         candidate.orderHash = hashOrder(order);
         if (order.signer != order.account.ownerOf()) candidate.delegate = order.signer;
 
@@ -304,45 +178,6 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         }
     }
 
-    function _requireSupported(Order memory order) private pure {
-        if (order.flags & ~SUPPORTED_FLAGS != 0) revert FlagsNotSupported(order.flags);
-        if (order.trigger != 0) revert TriggerNotSupported();
-    }
-
-    /// @dev Why an order is dead, if it is; else what of it was filled.
-    function _look(
-        Order memory order,
-        bytes32 orderHash,
-        AccountState memory accountState
-    ) private view returns (DeadReason reason, PartialFill memory partialFill) {
-        NonceStatus status = _statusOf(order.account, order.nonce);
-        if (status == NonceStatus.PartlyFilled || status == NonceStatus.Cancelled) {
-            partialFill = _partialFills[order.account][order.nonce];
-        }
-        bool isTaken = partialFill.filled != 0 && partialFill.orderHash != bytes16(orderHash);
-        reason = _deadReason(order, status, isTaken, accountState);
-        if (reason != DeadReason.None || order.group == 0) return (reason, partialFill);
-        bytes16 winner = _groupWinners[order.account][order.group];
-        if (winner != 0 && winner != bytes16(orderHash)) reason = DeadReason.GroupTaken;
-    }
-
-    function _deadReason(
-        Order memory order,
-        NonceStatus status,
-        bool isTaken,
-        AccountState memory accountState
-    ) private view returns (DeadReason) {
-        if (isTaken) return DeadReason.NonceTaken;
-        if (status == NonceStatus.Filled || order.size == 0) return DeadReason.Filled;
-        if (status == NonceStatus.Cancelled || order.nonce < accountState.minNonce) return DeadReason.Cancelled;
-        // A later epoch is dead too: otherwise orders signed ahead would outlive the cancel of all.
-        if (order.epoch != accountState.epoch) return DeadReason.OtherEpoch;
-        if (block.timestamp > order.expiry) return DeadReason.Expired;
-        if (_isSilent(accountState.aliveUntil)) return DeadReason.OwnerSilent;
-        if (!_isOwnerOrDelegate(order.account, order.signer)) return DeadReason.SignerNotAuthorised;
-        return DeadReason.None;
-    }
-
     // Crossing ----------------------------------------------------------------------------------------------------
 
     /// @dev Turns matches of live orders into fills, and trims the settlement's lists to what came of them.
@@ -359,7 +194,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         for (uint256 i; i < matches.length; ++i) {
             _requireCrossing(orders, matches[i], i);
         }
-        _killUnfillable(settlement.candidates, matches);
+        if (settlement.anyWhole) AllOrNone.killUnfillable(settlement.candidates, matches);
         for (uint256 i; i < matches.length; ++i) {
             Match memory crossing = matches[i];
             if (_skipIfDead(settlement.candidates, crossing)) continue;
@@ -400,47 +235,10 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
         Candidate memory candidate = candidates[index];
         DeadReason reason = candidate.dead;
         if (reason == DeadReason.None && candidate.remaining == 0) reason = DeadReason.Filled;
-        if (reason == DeadReason.None && _isGroupTaken(candidates, index)) reason = DeadReason.GroupTaken;
+        if (reason == DeadReason.None && AllOrNone.isGroupTaken(candidates, index)) reason = DeadReason.GroupTaken;
         if (reason == DeadReason.None) return false;
         emit OrderSkipped(candidate.account, candidate.nonce, candidate.orderHash, reason);
         return true;
-    }
-
-    /// @dev Whether another order of its group has a fill in this settlement.
-    function _isGroupTaken(Candidate[] memory candidates, uint256 index) private pure returns (bool) {
-        Candidate memory own = candidates[index];
-        if (own.group == 0) return false;
-        for (uint256 i; i < candidates.length; ++i) {
-            Candidate memory other = candidates[i];
-            if (i != index && other.group == own.group && other.account == own.account && other.proposed != 0) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /// @dev Kills fill-or-kill orders whose counterparties, as they are alive, have less than they need: one of those may
-    ///      have died since the settlement was made. Where this sees too much, as when two of them share a counterparty,
-    ///      the record reverts.
-    function _killUnfillable(Candidate[] memory candidates, Match[] memory matches) private pure {
-        for (uint256 i; i < candidates.length; ++i) {
-            Candidate memory candidate = candidates[i];
-            if (!candidate.fillOrKill || candidate.dead != DeadReason.None) continue;
-            if (_fillable(candidates, matches, i) < candidate.remaining) candidate.dead = DeadReason.CannotFillWhole;
-        }
-    }
-
-    function _fillable(
-        Candidate[] memory candidates,
-        Match[] memory matches,
-        uint256 index
-    ) private pure returns (uint256 total) {
-        for (uint256 i; i < matches.length; ++i) {
-            Match memory crossing = matches[i];
-            if (crossing.taker != index && crossing.maker != index) continue;
-            Candidate memory other = candidates[crossing.taker == index ? crossing.maker : crossing.taker];
-            if (other.dead == DeadReason.None) total += Math.min(crossing.size, other.remaining);
-        }
     }
 
     /// @dev Clips `crossing.size` to what both orders have left.
@@ -519,6 +317,7 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
                 _withdrawProposal(settlement.candidates, settlement.crossed[i], fill);
             }
         }
+        if (settlement.anyWhole) AllOrNone.requireWhole(settlement.candidates);
         for (uint256 i; i < settlement.candidates.length; ++i) {
             _recordFilled(settlement.candidates[i]);
         }
@@ -547,30 +346,5 @@ contract Exchange is IExchange, Delegates, EIP712, AccessManaged {
     function _withdraw(Candidate memory candidate, uint128 size) private pure {
         candidate.proposed -= size;
         candidate.remaining += size;
-    }
-
-    function _recordFilled(Candidate memory candidate) private {
-        if (candidate.proposed == 0) return;
-        uint128 filled = candidate.filled + candidate.proposed;
-        if (candidate.group != 0) _groupWinners[candidate.account][candidate.group] = bytes16(candidate.orderHash);
-        if (candidate.remaining != 0) {
-            if (candidate.fillOrKill) revert FillOrKillNotWhole(candidate.account, candidate.nonce);
-            _partialFills[candidate.account][candidate.nonce] =
-                PartialFill({filled: filled, orderHash: bytes16(candidate.orderHash)});
-            if (candidate.filled == 0) _setStatus(candidate.account, candidate.nonce, NonceStatus.PartlyFilled);
-        } else {
-            if (candidate.filled != 0) delete _partialFills[candidate.account][candidate.nonce];
-            _setStatus(candidate.account, candidate.nonce, NonceStatus.Filled);
-        }
-        emit OrderFilled(candidate.account, candidate.nonce, candidate.orderHash, filled);
-    }
-
-    function _statusOf(AccountId account, uint64 nonce) private view returns (NonceStatus) {
-        return _nonceWords[account][nonceWordIndex(nonce)].statusOf(nonce);
-    }
-
-    function _setStatus(AccountId account, uint64 nonce, NonceStatus status) private {
-        uint64 wordIndex = nonceWordIndex(nonce);
-        _nonceWords[account][wordIndex] = _nonceWords[account][wordIndex].withStatus(nonce, status);
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 import {DeadReason, Match, Order, SignedOrder} from "../types/Order.sol";
+import {OracleState} from "../types/Quote.sol";
 
 /// @notice What a delegate may still do.
 /// @param expiry Last Unix second of the delegation; 0: not a delegate.
@@ -31,6 +32,8 @@ interface IExchange {
     event DelegateLossCharged(AccountId indexed account, address indexed delegate, uint256 loss, uint256 lossToday);
     /// @dev 0 where the switch is off.
     event KeptAlive(AccountId indexed account, uint40 until);
+    /// @dev `price` is the index or mark that reached the trigger, wad.
+    event OrderArmed(AccountId indexed account, uint64 indexed nonce, bytes32 indexed orderHash, uint256 price);
     event FeesSet(uint32 takerFee, uint32 makerFee);
 
     error NotAuthorised(AccountId account, address caller);
@@ -43,10 +46,18 @@ interface IExchange {
     error InstrumentMismatch(uint256 takerOrder, uint256 makerOrder);
     error FeeAboveMaximum(AccountId account, uint32 fee, uint32 maxFee);
     error FeeOutOfBounds(uint32 fee, uint32 bound);
-    error FlagsNotSupported(uint256 flags);
-    error TriggerNotSupported();
     error PostOnlyTakes(uint256 orderIndex);
     error FillOrKillNotWhole(AccountId account, uint64 nonce);
+    /// @dev The leg with this nonce was not filled whole, another of its group was.
+    error LegsFilledInPart(AccountId account, uint64 group, uint64 nonce);
+    error NoTrigger(AccountId account, uint64 nonce);
+    error AlreadyArmed(AccountId account, uint64 nonce, uint40 at);
+    error OrderDead(AccountId account, uint64 nonce, DeadReason reason);
+    error PriceNotUsable(uint8 underlying, OracleState state);
+    error SurfaceNotUsable(uint256 key);
+    /// @dev The newest report is not newer than the order.
+    error ReportTooOld(uint256 publishedAt, uint256 since);
+    error TriggerNotReached(uint256 price, uint128 trigger);
     error DelegateBudgetExceeded(AccountId account, address delegate, uint256 lossToday, uint256 budget);
     error InvalidDelegate(address delegate);
     error DelegationDuringAuction(AccountId account);
@@ -73,6 +84,14 @@ interface IExchange {
     /// @param applied For each fill whether it was applied.
     /// @param delegateLosses As `IClearinghouse.settleFills` returns them.
     function record(bytes calldata context, bool[] calldata applied, uint256[2][] calldata delegateLosses) external;
+
+    /// @notice Shows that a triggered order's condition holds: from now on, for good, it can be filled like any other, at
+    ///         no worse than its limit. Anyone may call.
+    ///         The price is the hub's of this transaction, or the mark that follows from it, in state `Ok` or `Wide`. The
+    ///         report behind it (of a dated instrument's mark, the surface's too) must have been published after the second
+    ///         that the order names, so that nobody picks one from before the order.
+    /// @dev Re-entrancy: none needed; the signer's contract is called statically, then only configured price sources.
+    function arm(SignedOrder calldata signed) external;
 
     /// @notice Cancels one order. Owner or delegate.
     function cancel(AccountId account, uint64 nonce) external;
@@ -114,6 +133,10 @@ interface IExchange {
     /// @return filled Size filled so far, wad; the order's size once its nonce is used up.
     /// @return reason `None` while the order can still be filled.
     function orderStatus(Order calldata order) external view returns (uint256 filled, DeadReason reason);
+
+    /// @notice When a triggered order was armed, Unix seconds; 0 while it is not.
+    /// @param orderHash As `hashOrder` gives it.
+    function armedAt(bytes32 orderHash) external view returns (uint40);
 
     function epochOf(AccountId account) external view returns (uint32);
 

@@ -13,10 +13,10 @@ import {InstrumentId} from "./InstrumentId.sol";
 /// @param flags Bit set, see `OrderFlags`.
 /// @param expiry Last Unix second at which the order can be filled.
 /// @param nonce Free choice, once; fills are keyed by (account, nonce). Consecutive nonces are the cheapest.
-/// @param group One-cancels-other group of its account; 0 is none. The first order of a group that is filled, in part or
-///        whole, kills the others for good: a group's number is of use once.
-/// @param maxFee Highest fee in 1e9 of notional.
-/// @param trigger Trigger price, wad; 0 is none. Must be 0 in this version.
+/// @param group Of its account; 0 is none. One cancels other: the first order of a group that is filled, in part or whole,
+///        kills the others for good. With `MULTI_LEG`: its orders are filled together. A group's number is of use once.
+/// @param maxFee Highest fee, with a triggered order's bounty, in 1e9 of notional.
+/// @param trigger Trigger price, wad; 0 is none. An order with one is dead until it is armed.
 /// @param epoch The account's epoch at signing; the order is dead in any other.
 struct Order {
     AccountId account;
@@ -33,6 +33,12 @@ struct Order {
     uint32 epoch;
 }
 
+/// @notice An order's flags: bits, and two numbers among them.
+///
+///   255       56 55                              16 15        8 7          0
+///  +-----------+-----------------------------------+-----------+------------+
+///  | zero      | armed by reports after, Unix secs | legs      | bits       |
+///  +-----------+-----------------------------------+-----------+------------+
 library OrderFlags {
     /// @dev Only brings a position towards 0.
     uint256 internal constant REDUCE_ONLY = 1;
@@ -40,8 +46,49 @@ library OrderFlags {
     uint256 internal constant POST_ONLY = 2;
     /// @dev Only whole, in one settlement.
     uint256 internal constant FILL_OR_KILL = 4;
-    /// @dev Not supported in this version.
+    /// @dev Only whole, in one settlement with the other orders of its group; `legs` of them with this one.
     uint256 internal constant MULTI_LEG = 8;
+    /// @dev Armed at a price of `trigger` or more.
+    uint256 internal constant TRIGGER_ABOVE = 16;
+    /// @dev Armed at a price of `trigger` or less.
+    uint256 internal constant TRIGGER_BELOW = 32;
+    /// @dev That price is the instrument's mark; without it, its underlying's index.
+    uint256 internal constant TRIGGER_ON_MARK = 64;
+
+    uint256 private constant TRIGGERS = TRIGGER_ABOVE | TRIGGER_BELOW | TRIGGER_ON_MARK;
+    uint256 private constant PLAIN = REDUCE_ONLY | POST_ONLY | FILL_OR_KILL;
+    uint256 private constant LEGS_SHIFT = 8;
+    uint256 private constant SINCE_SHIFT = 16;
+    uint256 private constant SUPPORTED =
+        PLAIN | MULTI_LEG | TRIGGERS | (0xff << LEGS_SHIFT) | (0xffffffffff << SINCE_SHIFT);
+
+    error FlagsNotSupported(uint256 flags);
+    /// @dev A multi-leg order says that there are at least two legs, and names their group; others say neither.
+    error InvalidLegs(uint256 flags, uint64 group);
+    /// @dev A trigger is a price, one side, and the second after which the report that arms must be published; or nothing.
+    error InvalidTrigger(uint256 flags, uint128 trigger);
+
+    /// @notice How many orders are filled together; 0 unless the order is one of several legs.
+    function legsOf(uint256 flags) internal pure returns (uint256) {
+        return uint8(flags >> LEGS_SHIFT);
+    }
+
+    /// @notice The report that arms an order must be published after this second.
+    function sinceOf(uint256 flags) internal pure returns (uint256) {
+        return uint40(flags >> SINCE_SHIFT);
+    }
+
+    /// @dev Reverts where the terms make no sense, which no time can change.
+    function requireValid(uint256 flags, uint128 trigger, uint64 group) internal pure {
+        if (flags <= PLAIN && trigger == 0) return;
+        if (flags & ~SUPPORTED != 0) revert FlagsNotSupported(flags);
+        bool isLeg = flags & MULTI_LEG != 0;
+        if (isLeg ? legsOf(flags) < 2 || group == 0 : legsOf(flags) != 0) revert InvalidLegs(flags, group);
+        uint256 side = flags & (TRIGGER_ABOVE | TRIGGER_BELOW);
+        bool isOneSided = side == TRIGGER_ABOVE || side == TRIGGER_BELOW;
+        bool isValid = trigger != 0 ? isOneSided && sinceOf(flags) != 0 : flags & TRIGGERS == 0 && sinceOf(flags) == 0;
+        if (!isValid) revert InvalidTrigger(flags, trigger);
+    }
 }
 
 /// @notice An order and the signature over it: 65 bytes of ECDSA, or whatever the signing contract takes (ERC-1271).
@@ -73,5 +120,7 @@ enum DeadReason {
     NothingToReduce, // reduce-only, and the fill would do more than bring the position towards 0
     OwnerSilent, // the account's dead-man switch has fired
     GroupTaken, // another order of its group was filled
-    CannotFillWhole // fill-or-kill, and the matches do not suffice
+    CannotFillWhole, // fill-or-kill, and the matches do not suffice
+    NotArmed, // its trigger's condition has not been shown to hold
+    LegsNotWhole // one of several legs, and not all of them are here and can be filled whole
 }

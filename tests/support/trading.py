@@ -13,7 +13,16 @@ from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
 from ballast.chain.ids import account_id
-from ballast.chain.orders import Match, Order, OrderDomain, OrderFlags, SignedOrder, settlement
+from ballast.chain.orders import (
+    Match,
+    Order,
+    OrderDomain,
+    OrderFlags,
+    SignedOrder,
+    as_legs,
+    settlement,
+    triggered,
+)
 from tests.support.evm import Contract, Evm, Receipt
 from tests.support.system import Market, System, Trader
 
@@ -133,8 +142,32 @@ class Desk:
         )
         return replace(order, **changes)
 
+    def other_order(self, seat: Seat, size: Decimal | str, **changes: Any) -> Order:
+        """The same in the other instrument, at its mark."""
+        terms = {"instrument": self.other_instrument, "limit": self.market.mark(OTHER_SYMBOL)} | changes
+        return self.order(seat, size, 0, **terms)
+
     def signed(self, seat: Seat, size: Decimal | int | str, price: Decimal | int, **changes: Any) -> SignedOrder:
         return self.domain.sign(self.order(seat, size, price, **changes), seat.key)
+
+    def stop(
+        self, seat: Seat, size: Decimal | int | str, price: Decimal | int, trigger: Decimal | int, **changes: Any
+    ) -> SignedOrder:
+        """Signed now: armed at an index of `trigger` or less, unless `above` or `on_mark` say otherwise."""
+        terms = {"above": False, "since": self.evm.timestamp}
+        terms |= {name: changes.pop(name) for name in ("above", "since", "on_mark") if name in changes}
+        order = triggered(self.order(seat, size, price, **changes), int(trigger * WAD), **terms)
+        return self.domain.sign(order, seat.key)
+
+    def arm(self, signed: SignedOrder) -> Receipt:
+        return self.exchange.transact("arm", signed, sender=self.evm.address_of("executor"))
+
+    def armed_at(self, signed: SignedOrder) -> int:
+        return int(self.exchange.call("armedAt", self.domain.hash(signed.order)))
+
+    def legs(self, seat: Seat, group: int, *orders: Order) -> list[SignedOrder]:
+        """Orders that are filled together or not at all."""
+        return [self.domain.sign(leg, seat.key) for leg in as_legs(orders, group)]
 
     def settle(self, orders: Sequence[SignedOrder], matches: Sequence[Match]) -> Receipt:
         return self.exchange.transact("settle", *settlement(orders, matches), sender=self.evm.address_of("matcher"))

@@ -51,6 +51,7 @@ UNRESTRICTED: Mapping[str, Mapping[str, str]] = {
     },
     "Exchange": {
         "settle": "anyone, with signed orders",
+        "arm": "anyone, with a signed order and a price that has reached its trigger",
         "prepare": "clearinghouse",
         "record": "clearinghouse",
         "cancel": "account's owner or delegate",

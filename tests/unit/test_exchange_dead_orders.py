@@ -80,6 +80,14 @@ def too_large_to_fill_whole(desk: Desk, trader: Seat) -> SignedOrder:
     return desk.signed(trader, 2, desk.price, flags=OrderFlags.FILL_OR_KILL)
 
 
+def not_armed(desk: Desk, trader: Seat) -> SignedOrder:
+    return desk.stop(trader, 1, desk.price, desk.price + 100)
+
+
+def leg_without_its_sibling(desk: Desk, trader: Seat) -> SignedOrder:
+    return desk.legs(trader, 7, *(desk.order(trader, 1, desk.price) for _ in range(2)))[0]
+
+
 def with_nothing_to_reduce(desk: Desk, trader: Seat) -> SignedOrder:
     return desk.signed(trader, 1, desk.price, flags=OrderFlags.REDUCE_ONLY)
 
@@ -98,8 +106,15 @@ DEAD: list[tuple[Callable[[Desk, Seat], SignedOrder], DeadReason]] = [
     (of_a_group_that_was_filled, DeadReason.GROUP_TAKEN),
     (too_large_to_fill_whole, DeadReason.CANNOT_FILL_WHOLE),
     (with_nothing_to_reduce, DeadReason.NOTHING_TO_REDUCE),
+    (not_armed, DeadReason.NOT_ARMED),
+    (leg_without_its_sibling, DeadReason.LEGS_NOT_WHOLE),
 ]
-SEEN_IN_SETTLEMENT = (DeadReason.SIGNATURE_REFUSED, DeadReason.NOTHING_TO_REDUCE, DeadReason.CANNOT_FILL_WHOLE)
+SEEN_IN_SETTLEMENT = (
+    DeadReason.SIGNATURE_REFUSED,
+    DeadReason.NOTHING_TO_REDUCE,
+    DeadReason.CANNOT_FILL_WHOLE,
+    DeadReason.LEGS_NOT_WHOLE,
+)
 SEEN_BY_STATUS = [case for case in DEAD if case[1] not in SEEN_IN_SETTLEMENT]
 
 

@@ -186,15 +186,10 @@ def test_settle__a_fee_above_the_orders_maximum__reverts(desk: Desk, buyer: Seat
         desk.cross(taker, maker)
 
 
-@pytest.mark.parametrize("flags", [8, 9, 15, 16, 1 << 255])
+@pytest.mark.parametrize("flags", [1 << 7, 1 << 56, 1 << 255])
 def test_settle__flags_of_later_versions__reverts(desk: Desk, buyer: Seat, seller: Seat, flags: int) -> None:
     with reverts("FlagsNotSupported", flags=flags):
         desk.cross(desk.signed(buyer, 1, desk.price, flags=flags), desk.signed(seller, -1, desk.price))
-
-
-def test_settle__a_trigger__reverts(desk: Desk, buyer: Seat, seller: Seat) -> None:
-    with reverts("TriggerNotSupported"):
-        desk.cross(desk.signed(buyer, 1, desk.price, trigger=1), desk.signed(seller, -1, desk.price))
 
 
 def test_settle__a_wrong_signature__reverts(desk: Desk, buyer: Seat, seller: Seat) -> None:

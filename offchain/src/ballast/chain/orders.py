@@ -6,7 +6,7 @@ All amounts are the contracts' integers: sizes and prices in wad, fees in 1e9 of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum, IntFlag
 from typing import Any
 
@@ -21,6 +21,7 @@ from ballast.errors import BallastError
 MAX_FEE_RATE = 5_000_000
 """Highest fee the exchange can ever charge, 1e9 is one; the default of an order's own bound."""
 
+_LEGS_SHIFT, _SINCE_SHIFT = 8, 16
 _DOMAIN_NAME, _DOMAIN_VERSION = "Ballast Exchange", "1"
 _FIELDS = (
     ("account", "uint256"),
@@ -47,13 +48,16 @@ class OrderListedTwice(BallastError):
 
 
 class OrderFlags(IntFlag):
-    """What an order asks for besides size and limit. `MULTI_LEG` is not supported yet."""
+    """What an order asks for besides size and limit. `triggered` and `as_legs` set those that come with numbers."""
 
     NONE = 0
     REDUCE_ONLY = 1
     POST_ONLY = 2
     FILL_OR_KILL = 4
     MULTI_LEG = 8
+    TRIGGER_ABOVE = 16
+    TRIGGER_BELOW = 32
+    TRIGGER_ON_MARK = 64
 
 
 class DeadReason(IntEnum):
@@ -71,6 +75,8 @@ class DeadReason(IntEnum):
     OWNER_SILENT = 9
     GROUP_TAKEN = 10
     CANNOT_FILL_WHOLE = 11
+    NOT_ARMED = 12
+    LEGS_NOT_WHOLE = 13
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,11 @@ class Order:
         limit: Worst price, wad.
         expiry: Last Unix second at which it can be filled.
         nonce: Free choice; fills are counted by (account, nonce).
-        group: Orders of one cancel each other: the first that is filled kills the rest. 0 is none.
-        maxFee: (named as it is signed) Highest fee accepted, in 1e9 of notional.
+        flags: `OrderFlags`, the number of legs in bits 8-15 and `triggered`'s second in bits 16-55.
+        group: Orders of one cancel each other: the first that is filled kills the rest; legs are filled together. 0 is
+            none.
+        maxFee: (named as it is signed) Highest fee accepted, with a bounty, in 1e9 of notional.
+        trigger: The order is dead until this price was reached and somebody has armed it, wad. 0 is none.
         epoch: The account's epoch now; the order is dead in any other.
     """
 
@@ -154,6 +163,29 @@ def limit_order(
         "flags": OrderFlags.NONE,
     } | others
     return Order(instrument=instrument, size=size, limit=limit, expiry=expiry, nonce=nonce, **fields)
+
+
+def triggered(order: Order, price: int, *, above: bool, since: int, on_mark: bool = False) -> Order:
+    """The order, dead until it is armed by a price of `price` (wad) or beyond.
+
+    Args:
+        above: Armed at that price or more; else at that or less.
+        since: Unix second; only reports published after it arm. The time of signing, by the chain's clock.
+        on_mark: The price is the instrument's mark; else its underlying's index.
+    """
+    side = OrderFlags.TRIGGER_ABOVE if above else OrderFlags.TRIGGER_BELOW
+    mark = OrderFlags.TRIGGER_ON_MARK if on_mark else OrderFlags.NONE
+    return replace(order, flags=int(order.flags | side | mark) | since << _SINCE_SHIFT, trigger=price)
+
+
+def as_legs(orders: Sequence[Order], group: int) -> list[Order]:
+    """Orders of one account, at least two, as legs that are filled whole in one settlement, or not at all.
+
+    Args:
+        group: A number that the account has used for no other group.
+    """
+    legs = OrderFlags.MULTI_LEG | len(orders) << _LEGS_SHIFT
+    return [replace(order, flags=int(order.flags | legs), group=group) for order in orders]
 
 
 def settlement(orders: Sequence[SignedOrder], matches: Sequence[Match]) -> tuple[list[SignedOrder], list[Match]]:
