@@ -1,10 +1,14 @@
 """A keeper on a real chain: from breach to bid, over restarts, outages and faults."""
 
+from dataclasses import replace
+
 import pytest
+from structlog.testing import capture_logs
 
 from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.errors import ChainError, ChainUnreachable
 from ballast.keeper.decide import Policy
+from ballast.keeper.margin_calls import MarginCallWatch
 from ballast.keeper.metrics import Metrics
 from ballast.keeper.runner import Keeper
 from ballast.keeper.scanner import FloatScanner
@@ -64,6 +68,30 @@ def test_steps__account_breaches__auction_starts_and_a_bid_takes_it(stage, datab
     assert len(positions_of(stage, stage.bidder_account)) == 4
     kinds = {(kind, outcome) for _, kind, _, outcome, _ in step(keeper) and keeper.store.actions()}
     assert {("start", "mined"), ("bid", "mined")} <= kinds
+
+
+def test_steps__account_alerted_for__warned_of_its_margin_call_with_a_cure_and_of_its_end(stage, database):
+    keeper = keeper_on(stage, database, watch_only=True)
+    keeper = replace(keeper, watch=MarginCallWatch(keeper.system, frozenset({stage.account}), keeper.metrics))
+    assert margin_calls_of_steps(keeper) == []
+
+    stage.crash(0.9)
+    (warning,) = margin_calls_of_steps(keeper, steps=2)
+    assert (warning["event"], warning["account"]) == ("margin call", hex(stage.account))
+    assert "PERP" in warning["cure"] or "deposit" in warning["cure"]
+    missing = float(warning["missing"].replace(",", ""))
+    gauge = keeper.metrics.registry.get_sample_value("ballast_keeper_margin_missing", {"account": hex(stage.account)})
+    assert gauge == pytest.approx(missing, abs=0.01)
+
+    stage.bench.deposit(stage.stretched, "USDC", missing + 1)
+    assert [one["event"] for one in margin_calls_of_steps(keeper)] == ["margin call over"]
+
+
+def margin_calls_of_steps(keeper, steps=1):
+    with capture_logs() as logs:
+        for _ in range(steps):
+            step(keeper)
+    return [line for line in logs if line["event"].startswith("margin call")]
 
 
 def test_restart__between_start_and_bid__goes_on_where_it_was(stage, database):

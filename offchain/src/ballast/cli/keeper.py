@@ -21,6 +21,7 @@ from ballast.cli.common import WAD, account_label, chain_options, console, json_
 from ballast.errors import ConfigurationError
 from ballast.keeper.caretaker import Caretaker
 from ballast.keeper.decide import Policy, Snapshot
+from ballast.keeper.margin_calls import MarginCallWatch
 from ballast.keeper.metrics import Metrics
 from ballast.keeper.publisher import FilePrices, Publishers, QuorumPublisher, Views
 from ballast.keeper.runner import Keeper, stop_on_signals
@@ -76,6 +77,13 @@ def keeper() -> None:
 @click.option(
     "--poke-every", type=int, default=Policy.poke_every, show_default=True, help="Seconds between looks at an auction."
 )
+@click.option(
+    "--alert-for",
+    "alerts",
+    type=AccountParameter(),
+    multiple=True,
+    help="Warn of this account's margin calls, with the cheapest cure.",
+)
 @click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
 @click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
@@ -127,7 +135,8 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
     lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
     scanner = FloatScanner(system, options["margin_of_error"])
     upkeep = Caretaker(system) if options["upkeep"] else None
-    return Keeper(system, store, scanner, policy, lane, publisher, metrics, upkeep)
+    watch = MarginCallWatch(system, frozenset(options["alerts"]), metrics) if options["alerts"] else None
+    return Keeper(system, store, scanner, policy, lane, publisher, metrics, upkeep, watch)
 
 
 def build_publisher(system: System, account: LocalAccount | None, options: dict[str, Any]) -> Publishers | None:

@@ -12,6 +12,7 @@ from ballast import __version__
 COMMANDS = {
     "account": "ballast.cli.account:account",
     "auctions": "ballast.cli.auctions:auctions",
+    "cures": "ballast.cli.cures:cures",
     "keeper": "ballast.cli.keeper:keeper",
     "markets": "ballast.cli.markets:markets",
     "order": "ballast.cli.order:order",

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ballast.chain.accounts import ChainAccount, read_account
 from ballast.chain.contracts import System
-from ballast.chain.ids import KIND_OPTION, KIND_PERP, kind_of
+from ballast.chain.ids import KIND_PERP, kind_of
 from ballast.chain.instruments import parse_instrument, underlying_of
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import (
@@ -29,8 +29,9 @@ from ballast.cli.common import (
 from ballast.cli.explanation import RiskReport
 from ballast.errors import ConfigurationError
 from ballast.risk.analysis import GREEKS, Greeks
+from ballast.risk.changes import deposited, traded
 from ballast.risk.margin import option_prices
-from ballast.risk.margin_terms import CollateralLeg, Margin, Portfolio, PositionLeg
+from ballast.risk.margin_terms import Margin
 from ballast.risk.pricing import Surface
 
 CASH, COLLATERAL = "CASH", "COLLATERAL"
@@ -133,35 +134,17 @@ def _asset(system: System, symbol: str) -> int:
 
 
 def add_leg(account: ChainAccount, leg: Leg) -> ChainAccount:
-    """The account with a leg bought at its mark, or an amount of collateral or cash deposited."""
+    """The account with a leg bought at its mark, or an amount of collateral or cash deposited.
+
+    Raises:
+        HoldsLess: More collateral is taken out than the account has.
+    """
     if leg.instrument:
-        portfolio = _with_position(account, leg)
-    elif leg.asset:
-        portfolio = _with_collateral(account.portfolio, leg)
+        mark = _mark(account, leg.instrument)
+        portfolio = traded(account.portfolio, leg.instrument, leg.amount, mark, _perp_mark(account, leg.instrument))
     else:
-        portfolio = replace(account.portfolio, cash=account.portfolio.cash + leg.amount)
+        portfolio = deposited(account.portfolio, leg.asset, leg.underlying, leg.amount)
     return replace(account, portfolio=portfolio)
-
-
-def _with_collateral(portfolio: Portfolio, leg: Leg) -> Portfolio:
-    held = {one.asset: one for one in portfolio.collaterals}
-    amount = (held[leg.asset].amount if leg.asset in held else 0) + leg.amount
-    if amount < 0:
-        raise ConfigurationError("the account holds less of that collateral")
-    held[leg.asset] = CollateralLeg(leg.asset, leg.underlying, amount)
-    return replace(portfolio, collaterals=tuple(one for one in held.values() if one.amount))
-
-
-def _with_position(account: ChainAccount, leg: Leg) -> Portfolio:
-    """Options are paid for from cash, the others from their own quote balance, which closing moves to cash."""
-    held = {one.instrument: one for one in account.portfolio.positions}
-    old = held.get(leg.instrument) or PositionLeg(leg.instrument, 0, _perp_mark(account, leg.instrument), 0)
-    paid = leg.amount * _mark(account, old) // WAD
-    is_option = kind_of(leg.instrument) == KIND_OPTION
-    held[leg.instrument] = replace(old, size=old.size + leg.amount, offset=old.offset - (0 if is_option else paid))
-    moved = sum(one.offset for one in held.values() if not one.size) - (paid if is_option else 0)
-    kept = tuple(one for one in held.values() if one.size)
-    return replace(account.portfolio, cash=account.portfolio.cash + moved, positions=kept)
 
 
 def _perp_mark(account: ChainAccount, instrument: int) -> int:
@@ -171,10 +154,11 @@ def _perp_mark(account: ChainAccount, instrument: int) -> int:
     return next(quote.index for quote in account.quotes if quote.underlying == underlying_of(instrument))
 
 
-def _mark(account: ChainAccount, leg: PositionLeg) -> int:
-    if kind_of(leg.instrument) == KIND_PERP:
-        return leg.mark
-    return option_prices([leg.instrument], account.quotes, account.expiries)[0]
+def _mark(account: ChainAccount, instrument: int) -> int:
+    if kind_of(instrument) == KIND_PERP:
+        held = (leg.mark for leg in account.portfolio.positions if leg.instrument == instrument)
+        return next(held, _perp_mark(account, instrument))
+    return option_prices([instrument], account.quotes, account.expiries)[0]
 
 
 def shock_prices(system: System, account: ChainAccount, text: str) -> ChainAccount:

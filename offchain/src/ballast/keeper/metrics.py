@@ -19,6 +19,8 @@ class Metrics:
         self.auctions = self._gauge("auctions_live", "Live auctions")
         self.block = self._gauge("block", "Last block handled")
         self.free_equity = self._gauge("bidder_free_equity", "Bidder's equity beyond initial margin, value units")
+        self.missing = self._by_account("margin_missing", "Missing to initial margin, value units")
+        self.cure_cost = self._by_account("cure_cost", "Cost of the cheapest cure told last, value units")
         self.transactions = Counter(
             "ballast_keeper_transactions",
             "Transactions by kind and outcome",
@@ -29,6 +31,9 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"ballast_keeper_{name}", text, registry=self.registry)
+
+    def _by_account(self, name: str, text: str) -> Gauge:
+        return Gauge(f"ballast_keeper_{name}", text, ["account"], registry=self.registry)
 
     def observe(self, snapshot: Snapshot, watched: int, policy: Policy) -> None:
         self.watched.set(watched)

@@ -48,6 +48,14 @@ class Upkeep(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Tells people about accounts that they chose."""
+
+    accounts: frozenset[int]
+
+    def look(self, snapshot: Snapshot, block: BlockRef) -> None: ...
+
+
 class Stop(Protocol):
     """Tells a keeper to end; a `threading.Event` does."""
 
@@ -72,12 +80,14 @@ class Keeper:
     publisher: Publisher | None = None
     metrics: Metrics | None = None
     upkeep: Upkeep | None = None
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         self.mirror = Mirror()
         self.mirror.touch(self.store.accounts())
         if self.policy.bidder is not None:
             self.mirror.touch([self.policy.bidder])
+        self._chosen = self.watch.accounts if self.watch is not None else frozenset()
         self._cursor = LogCursor(EventReader(self.system, FOLLOWED), self.system, self.store)
 
     def step(self, head: BlockRef) -> Snapshot:
@@ -92,12 +102,14 @@ class Keeper:
             if self.publisher is not None:
                 self.publisher.publish(self.lane, head)
         self.mirror.refresh(self.system, head)
-        suspects = self.scanner.suspects(self.mirror, head) | self.mirror.unknown
+        suspects = self.scanner.suspects(self.mirror, head) | self.mirror.unknown | self._chosen
         snapshot = take_snapshot(self.system, head, suspects, self.mirror, self.policy)
         for intent in self.plan(snapshot):
             self._act(intent, head)
         if self.lane is not None and self.upkeep is not None:
             self.upkeep.work(self.lane, head, snapshot.timestamp, self.mirror.accounts)
+        if self.watch is not None:
+            self.watch.look(snapshot, head)
         if self.metrics is not None:
             self.metrics.observe(snapshot, len(self.mirror.accounts), self.policy)
         self.store.record_handled(head.number)

@@ -259,6 +259,18 @@ class MarginEngine:
         self._weight = weight_of_current
         self._multipliers = dict(multipliers or {})
 
+    @property
+    def books(self) -> tuple[tuple[int, Book], ...]:
+        """Each book in force and its weight in the blend, wad; the newer one last."""
+        if self._previous is None:
+            return ((WAD, self._current.book),)
+        return (WAD - self._weight, self._previous.book), (self._weight, self._current.book)
+
+    @property
+    def multipliers(self) -> Mapping[int, int]:
+        """In force, parts of 1e9, by underlying; those left out are one."""
+        return self._multipliers
+
     def assess(
         self,
         portfolio: Portfolio,
