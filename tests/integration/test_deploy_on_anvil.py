@@ -14,9 +14,10 @@ from eth_account import Account
 from ballast.chain.contracts import Deployment
 from ballast.deployment import Builder, DeploymentRecord, load_network
 from ballast.deployment.create2 import DETERMINISTIC_DEPLOYER, DETERMINISTIC_DEPLOYER_CODE
+from ballast.deployment.finding import Finding
 from ballast.deployment.roles import RoleId
 from ballast.deployment.rpc import KeySigner, RpcBackend
-from ballast.deployment.verification import Finding, verify
+from ballast.deployment.verification import verify
 from ballast.errors import ChainUnreachable
 from scripts.anvil import Anvil, anvil
 from tests.support.evm import ROOT

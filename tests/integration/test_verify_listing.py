@@ -7,9 +7,10 @@ import pytest
 
 from ballast.deployment.builder import Builder
 from ballast.deployment.config import Network, read_network
+from ballast.deployment.finding import Finding
 from ballast.deployment.listing import ListedExpiry
 from ballast.deployment.record import DeploymentRecord
-from ballast.deployment.verification import Finding, verify
+from ballast.deployment.verification import verify
 from ballast.risk.pricing import WAD
 from tests.support.book import plain_book
 from tests.support.node import NodeEvm, node_evm

@@ -272,6 +272,7 @@ class Network(Section):
         salt: Changing it makes a new set of contracts where the old one stands.
         settlement_token: USDC; asset 0.
         settlement_memory: How long its USD price may be remembered between reads.
+        governance_by_key: Whether a plain key may govern; else verification wants a contract, such as a multisig.
         templates: Free space for YAML anchors.
         risk_book: Path of the book's JSON, relative to the file.
     """
@@ -294,6 +295,7 @@ class Network(Section):
     insurance: Insurance
     treasury: Holder
     roles: Roles
+    governance_by_key: bool = False
     test_network: bool = False
     templates: Any = None
 

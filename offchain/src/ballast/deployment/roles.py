@@ -1,7 +1,8 @@
-"""Who may call what: the reviewed table of every restricted function, and the roles' numbers in the access manager.
+"""Who may call what: the reviewed tables of every function that changes state, and the roles' numbers.
 
-A function that is missing here stays with governance, because the access manager gives it to its administrators; a test
-compares the table with what the contracts really restrict, in both directions.
+A restricted function that is missing here stays with governance, because the access manager gives it to its
+administrators. Tests compare both tables with what the contracts really have, in both directions; so does verification,
+on any chain.
 """
 
 from __future__ import annotations
@@ -71,3 +72,84 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
         "setCooldown": RoleId.RISK,
     },
 }
+
+OPEN: Mapping[str, Mapping[str, str]] = {
+    "Clearinghouse": {
+        "batch": "account's owner, act by act",
+        "deposit": "account's owner or delegate",
+        "withdraw": "account's owner",
+        "move": "account's owner",
+        "requestExit": "account's owner",
+        "repay": "anyone, with his own tokens",
+        "realise": "anyone",
+        "accrueFunding": "anyone",
+        "settle": "anyone",
+        "distributeFees": "anyone; to insurance and treasury alone",
+        "lock": "modules",
+        "unlock": "modules",
+        "settleFills": "exchange",
+        "touch": "auctions",
+        "sellSlice": "auctions",
+        "startLiquidation": "auctions",
+        "endLiquidation": "auctions",
+        "coverDebt": "auctions",
+        "depositForModule": "insurance fund",
+        "withdrawForModule": "insurance fund",
+        "initialise": "the constructor",
+        "setAuthority": "the access manager",
+    },
+    "MarginEngine": {"setAuthority": "the access manager"},
+    "OracleHub": {"poke": "anyone", "refresh": "anyone", "setAuthority": "the access manager"},
+    "QuorumFeed": {"submit": "anyone, with enough signatures", "setAuthority": "the access manager"},
+    "Expiries": {
+        "submit": "anyone, with enough signatures",
+        "observe": "anyone",
+        "finalise": "anyone",
+        "setAuthority": "the access manager",
+    },
+    "Exchange": {
+        "settle": "anyone, with signed orders",
+        "arm": "anyone, with a signed order and a price that has reached its trigger",
+        "prepare": "clearinghouse",
+        "record": "clearinghouse",
+        "cancel": "account's owner or delegate",
+        "cancelBelow": "account's owner or delegate",
+        "advanceEpoch": "account's owner or delegate; auctions",
+        "keepAlive": "account's owner or delegate",
+        "setDelegate": "account's owner",
+        "renounceDelegation": "the delegate",
+        "setAuthority": "the access manager",
+    },
+    "Auctions": {
+        "call": "anyone",
+        "start": "anyone",
+        "poke": "anyone",
+        "bid": "bidding account's owner or delegate",
+        "decide": "clearinghouse",
+        "writeOff": "anyone",
+        "setAuthority": "the access manager",
+    },
+    "InsuranceFund": {
+        "deposit": "anyone, with his own tokens",
+        "mint": "anyone, with his own tokens",
+        "withdraw": "shares' owner or approved",
+        "redeem": "shares' owner or approved",
+        "requestRedemption": "shares' owner",
+        "approve": "shares' owner",
+        "transfer": "shares' owner",
+        "transferFrom": "approved by the shares' owner",
+        "draw": "auctions",
+        "setAuthority": "the access manager",
+    },
+}
+"""Every other function that changes state, and whom the contracts' own code lets call it."""
+
+OPEN_AT_AUTHORITY: Mapping[str, str] = {
+    "schedule": "a role's holder, where the role has a delay",
+    "execute": "a role's holder, after its delay",
+    "cancel": "who scheduled it, the role's guardian, governance",
+    "consumeScheduledOp": "a target, for itself",
+    "renounceRole": "the role's holder",
+    "multicall": "anyone, with what is his to call",
+}
+"""The same of the access manager itself. All else there is governance's."""

@@ -48,6 +48,12 @@ def seconds(value: Any) -> int:
     raise ValueError(f"{value!r} is not a time such as 90s, 10m, 6h or 2d")
 
 
+def duration(time: int) -> str:
+    """Seconds as `seconds` reads them: in the largest unit that holds them exactly."""
+    unit = next(unit for unit, length in reversed(_SECONDS.items()) if time % length == 0)
+    return f"{time // _SECONDS[unit]}{unit}" if time else "none"
+
+
 def _address(value: Any) -> str:
     if isinstance(value, int):
         raise ValueError("put addresses in quotes, YAML reads this one as a number")

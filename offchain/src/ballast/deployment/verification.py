@@ -7,40 +7,28 @@ again; and the access manager is searched for powers that no configuration gave.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from eth_utils.crypto import keccak
 
-from ballast.chain.codec import selector_of, signature_of
 from ballast.chain.instruments import label_of
+from ballast.deployment.access import Access, read_access
 from ballast.deployment.builder import Builder
 from ballast.deployment.config import configuration_hash
-from ballast.deployment.contract import Contract
+from ballast.deployment.finding import Finding
 from ballast.deployment.plan import comparable
+from ballast.deployment.powers import of_access
 from ballast.deployment.record import DeploymentRecord
-from ballast.deployment.roles import RESTRICTED, RoleId
+from ballast.deployment.roles import RESTRICTED
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing compared."""
-
-    name: str
-    expected: Any
-    actual: Any
-
-    @property
-    def agrees(self) -> bool:
-        return bool(self.expected == self.actual)
-
-
-def verify(builder: Builder, record: DeploymentRecord) -> list[Finding]:
+def verify(builder: Builder, record: DeploymentRecord, access: Access | None = None) -> list[Finding]:
     """Everything there is to compare, in the order of the deployment. Sends nothing.
 
     Args:
         builder: Made with the configuration and the same `record`.
+        access: Who can do what, where it has been read already.
     """
     return [
         *_of_record(builder, record),
@@ -48,8 +36,7 @@ def verify(builder: Builder, record: DeploymentRecord) -> list[Finding]:
         *_of_connections(builder),
         *_of_instruments(builder),
         *_of_expiries(builder),
-        *_of_functions(builder),
-        *_of_holders(builder, record),
+        *of_access(builder.network, access or read_access(builder, record.block)),
     ]
 
 
@@ -121,38 +108,3 @@ def _beyond(found: Iterable[int], listed: set[int]) -> Iterator[str]:
 def _symbols(builder: Builder) -> Callable[[int], str]:
     symbols = {underlying.id: symbol for symbol, underlying in builder.network.underlyings.items()}
     return lambda number: symbols.get(number, f"underlying {number}")
-
-
-def _of_functions(builder: Builder) -> Iterator[Finding]:
-    """No function has another role than the reviewed table gives it, listed there or not."""
-    authority = builder.contracts["Authority"]
-    for name, table in RESTRICTED.items():
-        target = builder.contracts[name]
-        expected = {signature_of(entry): int(table.get(entry["name"], 0)) for entry in _transactions(target)}
-        actual = {
-            signature_of(entry): authority.call("getTargetFunctionRole", target, selector_of(entry))
-            for entry in _transactions(target)
-        }
-        yield Finding(f"roles of the functions of {name}", expected, actual)
-        yield Finding(f"{name} is closed", False, authority.call("isTargetClosed", target))
-
-
-def _of_holders(builder: Builder, record: DeploymentRecord) -> Iterator[Finding]:
-    """Nobody holds a role but those the configuration names, and each with its delay."""
-    authority = builder.contracts["Authority"]
-    logs = builder.backend.logs(authority.address, authority.topic("RoleGranted"), record.block)
-    granted = {(event.roleId, event.account) for event in authority.events("RoleGranted", logs)}
-    holders: dict[int, dict[str, int]] = {role: {} for role, _ in granted}
-    for role, account in sorted(granted):
-        access = authority.call("hasRole", role, account)
-        if access.isMember:
-            holders[role][account] = access.executionDelay
-    for role in RoleId:
-        terms = builder.network.roles.of(role)
-        expected = dict.fromkeys(terms.holders, terms.delay)
-        yield Finding(f"holders of {role.name.lower()}", expected, holders.pop(int(role), {}))
-    yield Finding("holders of other roles", {}, {role: who for role, who in holders.items() if who})
-
-
-def _transactions(contract: Contract) -> Iterable[Any]:
-    return [e for e in contract.abi if e["type"] == "function" and e["stateMutability"] not in ("view", "pure")]
