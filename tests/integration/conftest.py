@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
 from ballast.chain.ids import account_id
+from ballast.cli.main import main
 from scripts.anvil import Anvil, anvil
 from scripts.bench.gas import Bench
 from scripts.bench.system import ALL, COLLATERAL, GENESIS, SIZES
+
+PASSWORD = "correct horse"
+Ballast = Callable[..., Result]
 
 
 @dataclass
@@ -68,3 +75,60 @@ def stage(built_stage: Stage) -> Iterator[Stage]:
     yield built_stage
     built_stage.node.request("evm_revert", snapshot)
     built_stage.bench.nonce = nonce
+
+
+# Traders at the command line ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def traders(stage: Stage) -> tuple[LocalAccount, LocalAccount]:
+    """A buyer and a seller with funds."""
+    return stage.bench.user("order buyer", {"USDC": 50_000}), stage.bench.user("order seller", {"USDC": 50_000})
+
+
+@pytest.fixture
+def environment(stage: Stage, tmp_path: Path) -> Callable[[LocalAccount], dict[str, str]]:
+    """What the commands find in their environment, by whose key they use."""
+    password = tmp_path / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o600)
+
+    def of(key: LocalAccount) -> dict[str, str]:
+        keystore = tmp_path / f"{key.address}.json"
+        if not keystore.exists():
+            keystore.write_text(json.dumps(Account.encrypt(key.key, PASSWORD, kdf="pbkdf2", iterations=2)))
+            keystore.chmod(0o600)
+        return {
+            "BALLAST_RPC_URL": stage.node.url,
+            "BALLAST_DEPLOYMENT": str(stage.deployment_file),
+            "BALLAST_KEYSTORE": str(keystore),
+            "BALLAST_PASSWORD_FILE": str(password),
+        }
+
+    return of
+
+
+@pytest.fixture
+def ballast(environment: Callable[[LocalAccount], dict[str, str]]) -> Ballast:
+    """Runs a command with somebody's key."""
+
+    def run(key: LocalAccount, *arguments: str) -> Result:
+        return CliRunner().invoke(main, list(arguments), env=environment(key))
+
+    return run
+
+
+@pytest.fixture
+def signed(ballast: Ballast, tmp_path: Path) -> Callable[..., Path]:
+    """Signs an order into a file."""
+
+    def sign(key: LocalAccount, *arguments: str) -> Path:
+        result = ballast(key, "order", "sign", *arguments)
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.output)
+        first = document[0] if isinstance(document, list) else document
+        file = tmp_path / f"{first['hash']}.order"
+        file.write_text(result.output)
+        return file
+
+    return sign

@@ -8,59 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from ballast.cli.main import main
-from tests.integration.conftest import Stage
+from tests.integration.conftest import Ballast, Stage
 
-PASSWORD = "correct horse"
 WAD = 10**18
-Ballast = Callable[..., Result]
-
-
-@pytest.fixture
-def traders(stage: Stage) -> tuple[LocalAccount, LocalAccount]:
-    return stage.bench.user("order buyer", {"USDC": 50_000}), stage.bench.user("order seller", {"USDC": 50_000})
-
-
-@pytest.fixture
-def ballast(stage: Stage, tmp_path: Path) -> Ballast:
-    """Runs a command with somebody's key."""
-    password = tmp_path / "password"
-    password.write_text(PASSWORD)
-    password.chmod(0o600)
-
-    def run(key: LocalAccount, *arguments: str) -> Result:
-        keystore = tmp_path / f"{key.address}.json"
-        if not keystore.exists():
-            keystore.write_text(json.dumps(Account.encrypt(key.key, PASSWORD, kdf="pbkdf2", iterations=2)))
-            keystore.chmod(0o600)
-        environment = {
-            "BALLAST_RPC_URL": stage.node.url,
-            "BALLAST_DEPLOYMENT": str(stage.deployment_file),
-            "BALLAST_KEYSTORE": str(keystore),
-            "BALLAST_PASSWORD_FILE": str(password),
-        }
-        return CliRunner().invoke(main, list(arguments), env=environment)
-
-    return run
-
-
-@pytest.fixture
-def signed(ballast: Ballast, tmp_path: Path) -> Callable[..., Path]:
-    """Signs an order into a file."""
-
-    def sign(key: LocalAccount, *arguments: str) -> Path:
-        result = ballast(key, "order", "sign", *arguments)
-        assert result.exit_code == 0, result.output
-        document = json.loads(result.output)
-        file = tmp_path / f"{document['hash']}.order"
-        file.write_text(result.output)
-        return file
-
-    return sign
 
 
 def size_of(stage: Stage, key: LocalAccount) -> int:

@@ -56,7 +56,7 @@ def parse_order(document: Any, domain: OrderDomain) -> SignedOrder:
 
 
 def read_orders(paths: Iterable[Path], domain: OrderDomain) -> list[SignedOrder]:
-    """One order a file.
+    """An order a file, or legs that were signed together.
 
     Raises:
         UnreadableOrder: As `parse_order`; the message names the file.
@@ -64,7 +64,8 @@ def read_orders(paths: Iterable[Path], domain: OrderDomain) -> list[SignedOrder]
     found = []
     for path in paths:
         try:
-            found.append(parse_order(json.loads(path.read_text(encoding="utf-8")), domain))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found += [parse_order(one, domain) for one in (content if isinstance(content, list) else [content])]
         except (OSError, json.JSONDecodeError, UnreadableOrder) as fault:
             raise UnreadableOrder(f"{path}: {fault}") from None
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from ballast.chain.contracts import System
 from ballast.chain.instruments import label_of
+from ballast.errors import ConfigurationError
 from ballast.store import BlockRef
 
 WAD = 10**18
@@ -95,6 +96,19 @@ def underlyings_of(portfolio: Any) -> int:
 
 def underlying_name(system: System, underlying: int) -> str:
     return system.deployment.underlyings.get(underlying, f"#{underlying}")
+
+
+def underlying_named(system: System, name: str) -> int:
+    """The id of an underlying's symbol.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    for underlying, known in system.deployment.underlyings.items():
+        if known == name and underlying:
+            return underlying
+    names = (known for underlying, known in system.deployment.underlyings.items() if underlying)
+    raise ConfigurationError(f"no underlying named {name}; there are {', '.join(names)}")
 
 
 def instrument_label(system: System, instrument: int) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
-from ballast.errors import BallastError, ConfigurationError
+from ballast.errors import BallastError
 from ballast.settings import Settings
 
 console = Console()
@@ -64,29 +64,16 @@ def connect(rpc_url: str | None, deployment: str | None) -> System:
     return System(connection, Deployment.load(deployment or settings.deployment))
 
 
-def underlying_named(system: System, name: str) -> int:
-    """The id of an underlying's symbol.
-
-    Raises:
-        ConfigurationError: There is none of that name.
-    """
-    for underlying, known in system.deployment.underlyings.items():
-        if known == name and underlying:
-            return underlying
-    names = (known for underlying, known in system.deployment.underlyings.items() if underlying)
-    raise ConfigurationError(f"no underlying named {name}; there are {', '.join(names)}")
-
-
 def print_json(data: Any) -> None:
     """JSON on stdout; integers beyond 2^53 as strings, so that every reader keeps them exact."""
-    click.echo(json.dumps(_exact(data), indent=2, sort_keys=False))
+    click.echo(json.dumps(exact(data), indent=2, sort_keys=False))
 
 
-def _exact(data: Any) -> Any:
+def exact(data: Any) -> Any:
     if isinstance(data, dict):
-        return {str(key): _exact(value) for key, value in data.items()}
+        return {str(key): exact(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        return [_exact(value) for value in data]
+        return [exact(value) for value in data]
     if isinstance(data, int) and not isinstance(data, bool) and abs(data) >= 2**53:
         return str(data)
     if isinstance(data, bytes):

@@ -15,6 +15,7 @@ from ballast.chain.accounts import ChainAccount, read_account
 from ballast.chain.contracts import System
 from ballast.chain.ids import KIND_PERP, kind_of
 from ballast.chain.instruments import parse_instrument, underlying_of
+from ballast.chain.views import underlying_named
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import (
     WAD,
@@ -24,7 +25,6 @@ from ballast.cli.common import (
     json_option,
     money,
     print_json,
-    underlying_named,
 )
 from ballast.cli.explanation import RiskReport
 from ballast.errors import ConfigurationError
