@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ballast.chain.codec import encode_call
 from ballast.chain.ids import account_id
 from tests.support.clearing import list_tokens
 from tests.support.evm import reverts
@@ -214,6 +215,26 @@ def test_hovering__around_zero__hands_no_equity_over(room: Room) -> None:
     assert abs(flows.equity["bidder"]) <= LEG_DUST
 
 
+def test_hovering__through_zero_again_and_again__grants_no_second_share_of_the_fund(room: Room) -> None:
+    """An account steered below zero, back and below again pays premiums out of the share measured first alone."""
+    room.insure(10_000)
+    owner, bidder = room.long("owner"), room.liquidator()
+    room.drop_to(owner, "-0.01")
+    room.start(owner)
+    room.wait(owner, 60 * MINUTE)
+    deficit = -room.margin(owner.account).equity
+    assert room.bid(owner, bidder, WAD // 2).result.fromInsurance == deficit // 2 + 1_000 * WAD
+
+    room.drop_to(owner, "0.6")
+    room.poke(owner)
+    room.drop_to(owner, "-0.01")
+    room.poke(owner)
+    room.wait(owner, 60 * MINUTE)
+    assert room.view(owner).premiumRate == WAD
+    deficit = -room.margin(owner.account).equity
+    assert room.bid(owner, bidder, WAD).result.fromInsurance == deficit
+
+
 def test_waiting_for_a_deeper_discount__with_one_honest_rival__finds_nothing_left(room: Room, owner: Trader) -> None:
     """Waiting costs the owner what the first rival needs: at costs below 2 % of equity he bids at once."""
     rival, waiter = room.liquidator("rival"), room.liquidator("waiter")
@@ -226,6 +247,18 @@ def test_waiting_for_a_deeper_discount__with_one_honest_rival__finds_nothing_lef
 
 
 # Draining ------------------------------------------------------------------------------------------------------------
+
+
+def test_forged_slice__decided_for_a_stranger__is_refused(room: Room, owner: Trader) -> None:
+    """Else anybody would end auctions, and use up what the fund may pay in an hour, with a margin of his own making."""
+    thief = room.liquidator("thief")
+    room.insure(1_000_000)
+    context = encode_call(room.auctions.abi, "bid", (room.terms(owner, thief),))[4:]
+    deep = {**room.margin(owner.account).as_dict(), "equity": -1_000_000 * WAD}
+    before = room.view(owner)
+    with reverts("NotClearinghouse", caller=thief.address):
+        room.auctions.transact("decide", context, deep, room.terms(owner, thief)["positionNonce"], sender=thief.address)
+    assert room.view(owner) == before
 
 
 def test_insurance_drain__by_accounts_of_one_person__is_bounded(room: Room) -> None:

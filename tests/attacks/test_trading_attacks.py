@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.dated import DatedMarket
 from tests.support.evm import reverts
+from tests.support.system import Market, trader
 from tests.support.trading import BILLION, WAD, Desk, Seat
 
 FUNDING_PERIOD = 8 * 3600
@@ -137,3 +139,20 @@ def test_spoofed_open_interest__cap_filled_by_one__others_still_close_and_it_nee
     assert desk.terms().openInterest == cap - WAD
     for spoofer in (attacker, accomplice):
         assert desk.margin_of(spoofer).initialMargin > 2 * int(desk.price) * WAD // 10
+
+
+def test_unrealised_gain_of_an_option__supports_no_withdrawal(market: Market) -> None:
+    """What an option is worth is a model's figure until somebody pays it: it may carry risk, not leave as tokens."""
+    holder, writer = trader("holder"), trader("writer")
+    for owner in (holder, writer):
+        market.fund(owner, USDC=100_000)
+    dated, house = DatedMarket(market), market.system.clearinghouse
+    dated.trade(holder, writer, dated.call(2_500), 100)
+
+    margin = house.call("marginOf", holder.account)
+    at_equity = (margin.equity - margin.stableGap - margin.initialMargin) // 10**12
+    free = at_equity - margin.unrealisedGain // 10**12
+    assert 0 < free < at_equity
+    with reverts("InitialMarginShortfall", account=holder.account):
+        house.transact("withdraw", holder.account, 0, free + 2, holder.address, sender=holder.address)
+    house.transact("withdraw", holder.account, 0, free - 2, holder.address, sender=holder.address)

@@ -1,0 +1,33 @@
+"""A pytest plugin: writes how each test ended to the file that `BALLAST_VERDICT` names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "BALLAST_VERDICT"
+_ends: list[dict[str, str]] = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, None, None]:
+    """Notes each call that passed, and each phase that raised: what, and the typed error where it is a revert."""
+    yield
+    if call.excinfo is None:
+        if call.when == "call":
+            _ends.append({"test": item.nodeid, "end": "passed"})
+        return
+    raised = call.excinfo.value
+    if call.when == "call" and isinstance(raised, AssertionError):
+        _ends.append({"test": item.nodeid, "end": "assertion"})
+    else:
+        name = getattr(raised, "name", None) or type(raised).__name__
+        _ends.append({"test": item.nodeid, "end": "error", "error": str(name), "text": str(raised)[:300]})
+
+
+def pytest_sessionfinish() -> None:
+    Path(os.environ[VARIABLE]).write_text(json.dumps(_ends))
