@@ -78,17 +78,23 @@ abstract contract OrderLife is IExchange, Delegates, EIP712 {
         bool authorised = _isOwnerOrDelegate(account, msg.sender)
             || msg.sender == IClearinghouseAdmin(address(clearinghouse)).auctions();
         if (!authorised) revert NotAuthorised(account, msg.sender);
-        uint32 epoch = ++_accounts[account].epoch;
-        emit EpochAdvanced(account, epoch);
+        _startEpoch(account, _accounts[account]);
     }
 
     /// @inheritdoc IExchange
     /// @dev Re-entrancy: none needed, it calls nothing.
     function keepAlive(AccountId account, uint40 until) external onlyOwnerOrDelegate(account) {
         AccountState storage state = _accounts[account];
-        if (_isSilent(state.aliveUntil)) emit EpochAdvanced(account, ++state.epoch);
+        if (_isSilent(state.aliveUntil)) _startEpoch(account, state);
         state.aliveUntil = until;
         emit KeptAlive(account, until);
+    }
+
+    /// @dev Orders of the old epoch stay dead whatever their nonces, so that the bound on nonces need not outlive it:
+    ///      a delegate who cancelled below the highest would have taken every order of the account for good.
+    function _startEpoch(AccountId account, AccountState storage state) private {
+        state.minNonce = 0;
+        emit EpochAdvanced(account, ++state.epoch);
     }
 
     function _isSilent(uint40 until) private view returns (bool) {

@@ -96,10 +96,11 @@ interface IExchange {
     /// @notice Cancels one order. Owner or delegate.
     function cancel(AccountId account, uint64 nonce) external;
 
-    /// @notice Cancels every order with a nonce below `minNonce`. Owner or delegate.
+    /// @notice Cancels every order of the present epoch with a nonce below `minNonce`. Owner or delegate.
     function cancelBelow(AccountId account, uint64 minNonce) external;
 
-    /// @notice Cancels every order signed so far. Owner or delegate; the auctions at the start of a liquidation.
+    /// @notice Cancels every order signed so far, and lifts the bound that `cancelBelow` set. Owner or delegate; the
+    ///         auctions at the start of a liquidation.
     function advanceEpoch(AccountId account) external;
 
     /// @notice Sets the dead-man switch: every order of the account is dead after the second `until` unless this is called

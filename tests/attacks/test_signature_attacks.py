@@ -226,6 +226,24 @@ def test_delegate_taking_value_out__is_refused__I23(desk: Desk, victim: Seat) ->
         desk.clearinghouse.transact("move", victim.account, sibling.account, 0, 1, sender=delegate.address)
 
 
+def test_delegate_cancelling_every_nonce__takes_the_account_no_order_for_good__I23(desk: Desk, buyer: Seat) -> None:
+    """Positions leave an account by its orders alone: with no nonce left, only liquidation would close them."""
+    delegate, maker = Seat.named("delegate"), desk.seat("maker")
+    desk.trade(buyer, maker, 1, desk.price)
+    arguments = (buyer.account, delegate.address, 2**40 - 1, 0)
+    desk.exchange.transact("setDelegate", *arguments, sender=buyer.address)
+    desk.exchange.transact("cancelBelow", buyer.account, 2**64 - 1, sender=delegate.address)
+    doomed = desk.signed(buyer, -1, desk.price)
+    assert desk.status(doomed.order)[1] == DeadReason.CANCELLED
+
+    desk.exchange.transact("renounceDelegation", buyer.account, sender=delegate.address)
+    desk.exchange.transact("advanceEpoch", buyer.account, sender=buyer.address)
+
+    assert desk.status(doomed.order)[1] == DeadReason.OTHER_EPOCH
+    desk.cross(desk.signed(buyer, -1, desk.price, epoch=1), desk.signed(maker, 1, desk.price))
+    assert desk.size_of(buyer) == 0
+
+
 def test_delegates_order_filled_after_the_revocation__is_skipped(desk: Desk, victim: Seat, attacker: Seat) -> None:
     delegate = appointed(desk, victim)
     signed = delegated(desk, victim, delegate, 1, desk.price)
