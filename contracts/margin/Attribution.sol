@@ -200,7 +200,8 @@ library Attribution {
     ) private pure returns (int256 change, int256 vega) {
         Book memory book = measured.book;
         Record record = Requirements.recordOf(book, book.firstRecord(), exposure.underlying);
-        Plan memory plan = Lattice.planOf(book, record, exposure, true);
+        Plan memory plan;
+        Lattice.fillPlan(plan, book, record, exposure.multiplier, true);
         int256[] memory changes;
         (changes, vega) = Lattice.changesOf(plan, book, record, expiry, measured.gathered.lanes, strike, size);
         for (uint256 i; i < measured.tail.rows.length; ++i) {

@@ -12,17 +12,15 @@ import {Rounding} from "./Rounding.sol";
 import {NodeValues, Scenarios} from "./Scenarios.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
-/// @notice Which nodes of an underlying are priced: those its rows name, by volatility, then by price.
-/// @dev Addresses in memory. An entry is two words: the address of the node's price shock, and the node.
-/// @param shocks A price shock and the logarithm of one plus it, wad, for each price.
-/// @param entries Of the first entry.
+/// @notice Which nodes of an underlying are priced, by volatility, then by price: those its rows name.
+/// @dev Addresses in memory.
+/// @param entries Of three words a node: the price shock, the logarithm of one plus it, wad, and the node.
 /// @param count Entries.
-/// @param ends Of a word a volatility: the end of its nodes.
+/// @param ends Of a byte a volatility: the number of entries up to its last.
 /// @param upEntry The entry at which only volatility moves, to its highest.
 /// @param nodes Of the nodes of one expiry, three words each: the forward's logarithm, the forward, and the sum of
 ///        size · price.
 struct Plan {
-    uint256 shocks;
     uint256 entries;
     uint256 count;
     uint256 ends;
@@ -46,8 +44,8 @@ library Lattice {
     uint256 internal constant LEVEL_MASK = 0xffffffffffff0000000000000000;
     int256 internal constant TABLE_TOP = 1120 << 32;
 
-    /// @notice Adds an underlying's options to its node values.
-    /// @param allNodes Whether every node is to be right, not only those that rows name.
+    /// @notice Adds an underlying's options to its node values: where it is halted to all, else to those that rows name.
+    /// @param plan As `fillPlan` takes it.
     /// @dev Writes each expiry's `vega`.
     function addOptions(
         NodeValues values,
@@ -55,9 +53,9 @@ library Lattice {
         Record record,
         Exposure memory exposure,
         Gathered memory gathered,
-        bool allNodes
+        Plan memory plan
     ) internal pure {
-        Plan memory plan = planOf(book, record, exposure, allNodes);
+        fillPlan(plan, book, record, exposure.multiplier, exposure.halted);
         unchecked {
             Expiry memory expiry = gathered.expiries[0];
             Strike memory strike;
@@ -97,7 +95,8 @@ library Lattice {
             uint256 stable = book.priceShocks * book.volatilityShocks;
             changes = new int256[](stable + 1);
             for (uint256 i; i < plan.count; ++i) {
-                changes[wordAt(plan.entries + 64 * i + 32)] = int256(wordAt(plan.nodes + NODE_SIZE * i + 64)) - base;
+                uint256 place = NODE_SIZE * i + 64;
+                changes[wordAt(plan.entries + place)] = int256(wordAt(plan.nodes + place)) - base;
             }
             changes[stable] = size * strike.stableChange;
             vega = int256(wordAt(plan.nodes + NODE_SIZE * plan.upEntry + 64)) - base;
@@ -106,90 +105,70 @@ library Lattice {
 
     // Plan ------------------------------------------------------------------------------------------------------
 
-    function planOf(
+    /// @param plan Any: its memory is used again.
+    /// @param allNodes Whether all nodes are to be priced, not only those that rows name.
+    function fillPlan(
+        Plan memory plan,
         Book memory book,
         Record record,
-        Exposure memory exposure,
+        uint256 multiplier,
         bool allNodes
-    ) internal pure returns (Plan memory plan) {
+    ) internal pure {
+        uint256 volatilities = book.volatilityShocks;
+        if (plan.entries == 0) allocatePlan(plan, book.priceShocks, volatilities);
+        uint256 list = book.derivedOf(record);
         unchecked {
-            uint256 volatilities = book.volatilityShocks;
-            uint256 prices = book.priceShocks;
-            uint256 base;
-            (plan.shocks, base) = shocksOf(record, prices, exposure.multiplier);
-            uint256 upNode = base * volatilities + volatilities - 1;
-            uint256 used = allNodes ? type(uint256).max : usedNodes(book, record) | (1 << upNode);
-            plan.ends = allocate(32 * volatilities);
-            plan.entries = allocate(64 * prices * volatilities);
+            uint256 logarithms = list + book.listSize();
+            if (allNodes) {
+                list = allocate(book.listSize());
+                book.listNodes(record, type(uint256).max, list);
+            }
+            plan.upEntry = byteAt(list);
+            plan.ends = list + 1;
+            plan.count = byteAt(list + volatilities);
+            fillEntries(plan.entries, list + 1 + volatilities, plan.count, volatilities, record.shocks(), logarithms);
+            if (multiplier != Scenarios.UNSCALED) scaleEntries(plan, multiplier);
+        }
+    }
+
+    function allocatePlan(Plan memory plan, uint256 prices, uint256 volatilities) private pure {
+        unchecked {
+            plan.entries = allocate(NODE_SIZE * prices * volatilities);
             plan.nodes = allocate(NODE_SIZE * prices * volatilities);
-            uint256 entry = plan.entries;
-            for (uint256 v; v < volatilities; ++v) {
-                for (uint256 node = v; node < prices * volatilities; node += volatilities) {
-                    if ((used >> node) & 1 == 0) continue;
-                    if (node == upNode) plan.upEntry = (entry - plan.entries) / 64;
-                    setWord(entry, plan.shocks + 64 * (node / volatilities));
-                    setWord(entry + 32, node);
-                    entry += 64;
-                }
-                setWord(plan.ends + 32 * v, plan.nodes + (entry - plan.entries) / 64 * NODE_SIZE);
-            }
-            plan.count = (entry - plan.entries) / 64;
         }
     }
 
-    /// @return shocks As in `Plan`.
-    /// @return base Place of the price shock that is none.
-    function shocksOf(
-        Record record,
-        uint256 prices,
-        uint256 multiplier
-    ) private pure returns (uint256 shocks, uint256 base) {
-        unchecked {
-            shocks = allocate(64 * prices);
-            for (uint256 i; i < prices; ++i) {
-                int256 shock = record.priceShockOf(i);
-                int256 logarithm;
-                if (shock == 0) {
-                    base = i;
-                } else {
-                    shock = Scenarios.scaledShock(shock, multiplier);
-                    logarithm = FixedPointMathLib.lnWad(1e18 + shock);
-                }
-                setWord(shocks + 64 * i, uint256(shock));
-                setWord(shocks + 64 * i + 32, uint256(logarithm));
-            }
-        }
-    }
-
-    /// @dev A bit a node.
-    function usedNodes(Book memory book, Record record) private pure returns (uint256 used) {
-        uint256 column = book.columnOf(record);
-        uint256 end;
-        unchecked {
-            end = column + book.rows;
-        }
+    /// @param nodes Memory address of the nodes, a byte each.
+    /// @param shocks Of the price shocks, eight bytes each, as are the logarithms.
+    function fillEntries(
+        uint256 entry,
+        uint256 nodes,
+        uint256 count,
+        uint256 volatilities,
+        uint256 shocks,
+        uint256 logarithms
+    ) private pure {
         assembly ("memory-safe") {
-            for {} lt(column, end) {} {
-                let nodes := mload(column)
-                // Not beyond the last row: padding would read as node 0.
-                if lt(sub(end, column), 8) {
-                    for {} lt(column, end) { column := add(column, 1) } {
-                        used := or(used, shl(byte(0, mload(column)), 1))
-                    }
-                    break
-                }
-                let first :=
-                    or(
-                        or(shl(byte(0, nodes), 1), shl(byte(1, nodes), 1)),
-                        or(shl(byte(2, nodes), 1), shl(byte(3, nodes), 1))
-                    )
-                let second :=
-                    or(
-                        or(shl(byte(4, nodes), 1), shl(byte(5, nodes), 1)),
-                        or(shl(byte(6, nodes), 1), shl(byte(7, nodes), 1))
-                    )
-                used := or(used, or(first, second))
-                column := add(column, 8)
+            for { let end := add(entry, mul(96, count)) } lt(entry, end) { entry := add(entry, 96) } {
+                let node := byte(0, mload(nodes))
+                let price := shl(3, div(node, volatilities))
+                mstore(entry, sar(192, mload(add(shocks, price))))
+                mstore(add(entry, 32), sar(192, mload(add(logarithms, price))))
+                mstore(add(entry, 64), node)
+                nodes := add(nodes, 1)
+            }
+        }
+    }
+
+    function scaleEntries(Plan memory plan, uint256 multiplier) private pure {
+        unchecked {
+            uint256 end = plan.entries + NODE_SIZE * plan.count;
+            for (uint256 entry = plan.entries; entry < end; entry += NODE_SIZE) {
+                int256 shock = int256(wordAt(entry));
+                if (shock == 0) continue;
+                shock = Scenarios.scaledShock(shock, multiplier);
+                setWord(entry, uint256(shock));
+                setWord(entry + 32, uint256(FixedPointMathLib.lnWad(1e18 + shock)));
             }
         }
     }
@@ -224,8 +203,7 @@ library Lattice {
             uint256 node = plan.nodes;
             uint256 last = factors + 32 * book.volatilityShocks;
             for (uint256 ends = plan.ends; factors < last; factors += 32) {
-                uint256 end = wordAt(ends);
-                ends += 32;
+                uint256 end = plan.nodes + NODE_SIZE * byteAt(ends++);
                 if (node == end) continue;
                 uint256 shocked = Svi.clamp(volatility * wordAt(factors) / 1e18);
                 addCalls(node, end, strike, Black76.deviationDown(shocked, rootOfTime), lanes);
@@ -244,22 +222,21 @@ library Lattice {
             if (fixedPart == 0) {
                 assembly ("memory-safe") {
                     for {} lt(node, end) { node := add(node, 96) } {
-                        let shock := mload(entry)
-                        let forward := div(mul(openPart, add(mload(shock), 1000000000000000000)), 1000000000000000000)
-                        mstore(node, add(lnForward, mload(add(shock, 32))))
+                        let forward := div(mul(openPart, add(mload(entry), 1000000000000000000)), 1000000000000000000)
+                        mstore(node, add(lnForward, mload(add(entry, 32))))
                         mstore(add(node, 32), add(forward, iszero(forward)))
                         mstore(add(node, 64), 0)
-                        entry := add(entry, 64)
+                        entry := add(entry, 96)
                     }
                 }
                 return;
             }
             for (; node < end; node += NODE_SIZE) {
-                uint256 forward = fixedPart + openPart * (1e18 + wordAt(wordAt(entry))) / 1e18;
+                uint256 forward = fixedPart + openPart * (1e18 + wordAt(entry)) / 1e18;
                 setWord(node, uint256(Black76.lnOf(forward)));
                 setWord(node + 32, forward);
                 setWord(node + 64, 0);
-                entry += 64;
+                entry += NODE_SIZE;
             }
         }
     }
@@ -354,7 +331,7 @@ library Lattice {
     function collect(Plan memory plan, NodeValues values, Expiry memory expiry) private pure {
         unchecked {
             int256 base = expiry.baseValue;
-            uint256 entry = plan.entries + 32;
+            uint256 entry = plan.entries + 64;
             uint256 sum = plan.nodes + 64;
             uint256 end = sum + NODE_SIZE * plan.count;
             expiry.vega = int256(wordAt(sum + NODE_SIZE * plan.upEntry)) - base;
@@ -364,7 +341,7 @@ library Lattice {
                     let node := add(values, shl(5, mload(entry)))
                     let rest := slt(smod(change, 1000000000000000000), 0)
                     mstore(node, add(mload(node), sub(sdiv(change, 1000000000000000000), rest)))
-                    entry := add(entry, 64)
+                    entry := add(entry, 96)
                 }
             }
         }
@@ -383,6 +360,12 @@ library Lattice {
     function wordAt(uint256 position) private pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := mload(position)
+        }
+    }
+
+    function byteAt(uint256 position) private pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := byte(0, mload(position))
         }
     }
 

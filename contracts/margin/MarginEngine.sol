@@ -128,7 +128,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
             book.requireKeeps(RiskBook.open(SSTORE2.read(active.current)));
             until += BLEND_DURATION;
         }
-        address pointer = SSTORE2.write(blob);
+        address pointer = SSTORE2.write(RiskBook.extended(blob));
         _previous = active.current;
         _active = ActiveBook(pointer, from, until);
         emit RiskBookScheduled(pointer, from, until);
@@ -153,8 +153,8 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function riskBooks() external view returns (bytes memory current, bytes memory previous, uint256 weightOfCurrent) {
         ActiveBook memory active = _requireBook();
         weightOfCurrent = _weightOfCurrent(active);
-        current = SSTORE2.read(active.current);
-        previous = weightOfCurrent < ONE ? SSTORE2.read(_previous) : current;
+        current = RiskBook.shortened(SSTORE2.read(active.current));
+        previous = weightOfCurrent < ONE ? RiskBook.shortened(SSTORE2.read(_previous)) : current;
     }
 
     // Internals -------------------------------------------------------------------------------------------------

@@ -40,9 +40,9 @@ contract MarginExplainer {
         Gathering.gather(portfolio, quotes, expiries, gathered, explanation.margin);
         _readMultipliers(engine, gathered.exposures);
         (Requirement memory requirement, Tail memory tail, int256[] memory contributions) =
-            Attribution.attribute(RiskBook.open(current), gathered, portfolio, expiries);
+            Attribution.attribute(RiskBook.open(RiskBook.extended(current)), gathered, portfolio, expiries);
         if (weight < ONE) {
-            Book memory book = RiskBook.open(previous);
+            Book memory book = RiskBook.open(RiskBook.extended(previous));
             if (book.covers(gathered, portfolio.collaterals)) {
                 (Requirement memory before,, int256[] memory contributionsBefore) =
                     Attribution.attribute(book, gathered, portfolio, expiries);

@@ -8,7 +8,7 @@ import {CollateralLeg} from "../types/Portfolio.sol";
 import {Expiry} from "./Dated.sol";
 import {DefinedRisk} from "./DefinedRisk.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
-import {Lattice} from "./Lattice.sol";
+import {Lattice, Plan} from "./Lattice.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 import {Rounding} from "./Rounding.sol";
 import {NodeValues, Rows, Scenarios, Tail} from "./Scenarios.sol";
@@ -42,6 +42,7 @@ library Requirements {
         Exposure[] memory exposures = gathered.exposures;
         Rows memory rows = Scenarios.newRows(book);
         Record record = book.firstRecord();
+        Plan memory plan;
         bool atRisk;
         for (uint256 i; i < exposures.length; ++i) {
             Exposure memory exposure = exposures[i];
@@ -50,7 +51,7 @@ library Requirements {
             addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
             if (exposure.linearValue == 0 && exposure.firstExpiry == 0) continue;
             atRisk = true;
-            addShocks(requirement, rows, book, record, exposure, gathered);
+            addShocks(requirement, rows, book, record, exposure, gathered, plan);
         }
         if (atRisk) Scenarios.findTail(book, Scenarios.finish(rows), tail);
         requirement.scan = DefinedRisk.capped(gathered, tail.scan);
@@ -62,12 +63,13 @@ library Requirements {
         Book memory book,
         Record record,
         Exposure memory exposure,
-        Gathered memory gathered
+        Gathered memory gathered,
+        Plan memory plan
     ) private pure {
         NodeValues values = Scenarios.nextValues(rows);
         Scenarios.fillDown(values, book, record, exposure, exposure.linearValue);
         if (exposure.firstExpiry != 0) {
-            Lattice.addOptions(values, book, record, exposure, gathered, exposure.halted);
+            Lattice.addOptions(values, book, record, exposure, gathered, plan);
             (uint256 long, uint256 short) = vegaOf(exposure, gathered);
             requirement.charges.hedgedVega += hedgedVegaUp(record, FixedPointMathLib.min(long, short));
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
 /// @notice A decoded view of a risk book in memory; docs/architecture.md, "Risk book blob", draws the bytes.
 /// @param rowsHistorical Rows of the expected shortfall; the rest are stress rows.
 /// @param rows All rows.
@@ -17,6 +19,7 @@ pragma solidity ^0.8.30;
 /// @param haircuts Memory address of the haircuts.
 /// @param records Memory address of the first underlying record.
 /// @param recordSize Bytes from one record to the next.
+/// @param derived Memory address of what `RiskBook.extended` appends for the first record.
 struct Book {
     uint256 rowsHistorical;
     uint256 rows;
@@ -33,6 +36,7 @@ struct Book {
     uint256 haircuts;
     uint256 records;
     uint256 recordSize;
+    uint256 derived;
 }
 
 /// @notice Memory address of one underlying's record.
@@ -65,6 +69,88 @@ library RiskBook {
             book.records = book.haircuts + padded(4 * book.assets);
             book.recordSize =
                 RECORD_HEADER_SIZE + padded(8 * (book.priceShocks + book.volatilityShocks)) + padded(book.rows);
+            book.derived = book.records + book.underlyings * book.recordSize;
+        }
+    }
+
+    // Derived: what follows from a record, so that it is computed once a book and not once a check --------------------
+
+    /// @notice The blob with, for each record, the list of the nodes that its rows name, as `listNodes` writes it, and for
+    ///         each price shock the logarithm of one plus it, wad, eight bytes; both padded with zeros to 32.
+    /// @param blob Of a valid book.
+    function extended(bytes memory blob) internal pure returns (bytes memory) {
+        Book memory book = open(blob);
+        bytes memory derived = new bytes(book.underlyings * derivedSize(book));
+        uint256 position = addressOf(derived);
+        for (uint256 i; i < book.underlyings; ++i) {
+            Record record = Record.wrap(book.records + i * book.recordSize);
+            uint256 used;
+            for (uint256 row; row < book.rows; ++row) {
+                used |= 1 << nodeOf(book, record, row);
+            }
+            listNodes(book, record, used, position);
+            for (uint256 p; p < book.priceShocks; ++p) {
+                uint256 logarithm = uint256(FixedPointMathLib.lnWad(1e18 + priceShockOf(record, p)));
+                uint256 place = position + listSize(book) + 8 * p;
+                // What follows the eight bytes stays as it is.
+                setWord(place, (logarithm << 192) | (wordAt(place) & (type(uint256).max >> 64)));
+            }
+            position += derivedSize(book);
+        }
+        return bytes.concat(blob, derived);
+    }
+
+    /// @notice Writes which nodes of an underlying are priced: those of `used`, and the one at which only volatility moves,
+    ///         to its highest. A byte each: the place of that one, for each volatility the number of nodes up to it, and the
+    ///         nodes, by volatility, then by price.
+    /// @param used A bit a node.
+    /// @param list Memory address of `listSize` bytes.
+    function listNodes(Book memory book, Record record, uint256 used, uint256 list) internal pure {
+        unchecked {
+            (uint256 prices, uint256 volatilities) = (book.priceShocks, book.volatilityShocks);
+            uint256 base;
+            while (priceShockOf(record, base) != 0) ++base;
+            uint256 upNode = base * volatilities + volatilities - 1;
+            used |= 1 << upNode;
+            uint256 count;
+            for (uint256 v; v < volatilities; ++v) {
+                for (uint256 node = v; node < prices * volatilities; node += volatilities) {
+                    if ((used >> node) & 1 == 0) continue;
+                    if (node == upNode) setByte(list, count);
+                    setByte(list + 1 + volatilities + count, node);
+                    ++count;
+                }
+                setByte(list + 1 + v, count);
+            }
+        }
+    }
+
+    /// @notice The blob of an extended one, in place.
+    function shortened(bytes memory blob) internal pure returns (bytes memory) {
+        uint256 size = open(blob).derived - addressOf(blob);
+        assembly ("memory-safe") {
+            mstore(blob, size)
+        }
+        return blob;
+    }
+
+    function listSize(Book memory book) internal pure returns (uint256) {
+        unchecked {
+            return padded(1 + book.volatilityShocks + book.priceShocks * book.volatilityShocks);
+        }
+    }
+
+    function derivedSize(Book memory book) private pure returns (uint256) {
+        unchecked {
+            return listSize(book) + padded(8 * book.priceShocks);
+        }
+    }
+
+    /// @notice Memory address of the list of the nodes that the record's rows name; the logarithms of one plus each price
+    ///         shock, wad, eight bytes each, follow it.
+    function derivedOf(Book memory book, Record record) internal pure returns (uint256) {
+        unchecked {
+            return book.derived + (Record.unwrap(record) - book.records) / book.recordSize * derivedSize(book);
         }
     }
 
@@ -196,6 +282,18 @@ library RiskBook {
     function wordAt(uint256 position) internal pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := mload(position)
+        }
+    }
+
+    function setWord(uint256 position, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(position, word)
+        }
+    }
+
+    function setByte(uint256 position, uint256 value) private pure {
+        assembly ("memory-safe") {
+            mstore8(position, value)
         }
     }
 

@@ -74,7 +74,7 @@ library Scenarios {
     }
 
     /// @dev For each price shock, ⌊linearValue · max(⌊shock · multiplier⌋, −0.99)⌋ to as many entries as there are
-    ///      volatility shocks, and to up to three beyond the last. No price reaches zero.
+    ///      volatility shocks, and to up to two beyond the last. No price reaches zero.
     /// @param shocks Memory address of the price shocks, eight bytes each.
     function fillShocksDown(
         NodeValues values,
@@ -85,26 +85,22 @@ library Scenarios {
         uint256 multiplier
     ) private pure {
         assembly ("memory-safe") {
-            function divDown(x, y) -> quotient {
-                quotient := sub(sdiv(x, y), slt(smod(x, y), 0))
-            }
             let stride := shl(5, volatilities)
             for { let end := add(shocks, shl(3, prices)) } lt(shocks, end) { shocks := add(shocks, 8) } {
                 let shock := sar(192, mload(shocks))
                 // A book's own shocks are above the lowest.
                 if iszero(eq(multiplier, UNSCALED)) {
-                    shock := divDown(mul(shock, multiplier), 1000000000)
+                    let product := mul(shock, multiplier)
+                    shock := sub(sdiv(product, 1000000000), slt(smod(product, 1000000000), 0))
                     if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
                 }
-                let value := divDown(mul(linearValue, shock), 1000000000000000000)
+                let value := mul(linearValue, shock)
+                value := sub(sdiv(value, 1000000000000000000), slt(smod(value, 1000000000000000000), 0))
+                mstore(values, value)
+                mstore(add(values, 32), value)
+                mstore(add(values, 64), value)
                 let next := add(values, stride)
-                for {} 1 {} {
-                    mstore(values, value)
-                    mstore(add(values, 32), value)
-                    mstore(add(values, 64), value)
-                    values := add(values, 96)
-                    if iszero(lt(values, next)) { break }
-                }
+                for { let rest := add(values, 96) } lt(rest, next) { rest := add(rest, 32) } { mstore(rest, value) }
                 values := next
             }
         }

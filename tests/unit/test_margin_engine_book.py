@@ -1,12 +1,13 @@
 """Publishing a risk book: who may, what is refused, and how the new one blends in (I30, I31)."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 
 from ballast.risk.book import Book, Underlying
 from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, Portfolio
+from ballast.risk.pricing import ln_wad
 from tests.support.evm import Evm, reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 
@@ -93,6 +94,30 @@ def test_set_risk_book__first__in_force_at_once(scene):
     assert event.activeFrom == event.blendedUntil == scene.evm.timestamp
     assert scene.evm.code_at(event.pointer)[1 : len(BLOB) + 1] == BLOB
     assert tuple(scene.engine.call("riskBooks")) == (BLOB, BLOB, WAD)
+
+
+def test_set_risk_book__its_code__holds_what_follows_from_each_record(scene):
+    book = simple_book()
+    (event,) = scene.engine.transact("setRiskBook", BLOB).events("RiskBookScheduled")
+    derived = scene.evm.code_at(event.pointer)[1 + len(BLOB) :]
+    for place, underlying in enumerate(book.underlyings):
+        base, volatilities = underlying.price_shocks.index(0), len(underlying.volatility_shocks)
+        up = base * volatilities + volatilities - 1
+        named = {row.nodes[place] for row in book.rows} | {up}
+        ascending = [node for node in range(underlying.stable_node) if node in named]
+        nodes = sorted(ascending, key=lambda node, count=volatilities: node % count)
+        counts = [sum(node % volatilities == v for node in nodes) for v in range(volatilities)]
+        ends = accumulate(counts)
+        entries = bytes([nodes.index(up), *ends, *nodes])
+        logarithms = b"".join(i64(ln_wad(WAD + shock)) for shock in underlying.price_shocks)
+        room = padded(1 + volatilities + underlying.stable_node)
+        expected = entries.ljust(room, b"\0") + logarithms.ljust(padded(len(logarithms)), b"\0")
+        assert derived[: len(expected)] == expected
+        derived = derived[len(expected) :]
+
+
+def padded(size: int) -> int:
+    return -(-size // 32) * 32
 
 
 def test_risk_books__none__reverts(scene):
