@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -47,6 +48,35 @@ class Settings(BaseSettings):
         except ValueError as fault:
             raise ConfigurationError(f"{self.keystore}: cannot be opened with the password given") from fault
         return Account.from_key(key)
+
+
+class MatcherSettings(Settings):
+    """What `ballast matcher` needs besides. Each field is also read from `BALLAST_MATCHER_<FIELD>`.
+
+    Attributes:
+        data: Folder of the journal and of what the matcher knows of the chain.
+        batch_seconds: Matches wait at most so long for others; 0: each block settles what is matched.
+        most_fills: Of one settlement.
+        self_trade: Which of two crossing orders of one owner goes.
+        requests_per_second: Of one client; `burst` at once.
+        most_orders: Of an account, alive at once.
+        drain_seconds: Given to what is matched when the matcher is stopped.
+        url: Where the clients' commands find a matcher.
+    """
+
+    host: str = Field(default="127.0.0.1", validation_alias="BALLAST_MATCHER_HOST")
+    port: int = Field(default=8650, validation_alias="BALLAST_MATCHER_PORT")
+    data: Path = Field(default=Path(".ballast/matcher"), validation_alias="BALLAST_MATCHER_DATA")
+    batch_seconds: int = Field(default=2, validation_alias="BALLAST_MATCHER_BATCH_SECONDS")
+    most_fills: int = Field(default=16, validation_alias="BALLAST_MATCHER_MOST_FILLS")
+    self_trade: Literal["newest", "oldest", "both"] = Field(
+        default="newest", validation_alias="BALLAST_MATCHER_SELF_TRADE"
+    )
+    requests_per_second: float = Field(default=20, validation_alias="BALLAST_MATCHER_REQUESTS_PER_SECOND")
+    burst: int = Field(default=100, validation_alias="BALLAST_MATCHER_BURST")
+    most_orders: int = Field(default=200, validation_alias="BALLAST_MATCHER_MOST_ORDERS")
+    drain_seconds: float = Field(default=30, validation_alias="BALLAST_MATCHER_DRAIN_SECONDS")
+    url: str = Field(default="http://127.0.0.1:8650", validation_alias="BALLAST_MATCHER_URL")
 
 
 def _require_private(path: Path) -> None:

@@ -155,6 +155,12 @@ class Store:
             PendingTransaction(n, purpose, who, tuple(hashes.split()), block) for n, purpose, who, hashes, block in rows
         ]
 
+    def transaction_hashes(self, purpose: str) -> tuple[str, ...]:
+        """Every hash that a purpose was sent under, whatever became of it, newest last."""
+        wanted = "SELECT hashes FROM transactions WHERE purpose = ? ORDER BY nonce"
+        rows = self._db.execute(wanted, (purpose,)).fetchall()
+        return tuple(one for (hashes,) in rows for one in hashes.split())
+
     def settle_transaction(self, nonce: int, state: str) -> None:
         self._db.execute("UPDATE transactions SET state = ? WHERE nonce = ?", (state, nonce))
 

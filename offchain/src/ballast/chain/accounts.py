@@ -23,6 +23,14 @@ class TwinDisagrees(BallastError):
 
 
 @dataclass(frozen=True)
+class MarginRules:
+    """The margin engine, and the bitmap of the underlyings that it and the oracle know."""
+
+    engine: MarginEngine
+    underlyings: int
+
+
+@dataclass(frozen=True)
 class ChainAccount:
     """Quotes are of every underlying that the risk book knows, so that legs in others can be added."""
 
@@ -41,8 +49,17 @@ class ChainAccount:
         return self.engine.assess(self.portfolio, self.quotes, self.settlement_usd, self.expiries)
 
 
-def read_account(system: System, account: int, block: BlockRef, instruments: Iterable[int] = ()) -> ChainAccount:
+def read_account(
+    system: System,
+    account: int,
+    block: BlockRef,
+    instruments: Iterable[int] = (),
+    rules: MarginRules | None = None,
+) -> ChainAccount:
     """Reads an account, and the expiries of its positions and of other instruments that it may get.
+
+    Args:
+        rules: The engine at that block, where it was read before.
 
     Raises:
         ChainError: Something cannot be read.
@@ -51,9 +68,8 @@ def read_account(system: System, account: int, block: BlockRef, instruments: Ite
     stored, margin = system.read_all(
         [("Clearinghouse", "portfolioOf", [account]), ("Clearinghouse", "marginOf", [account])], block
     )
-    engine, ids = _read_engine(system, block)
-    listed = system.read("OracleHub", "listedUnderlyings", block=block)
-    wanted = (underlyings_of(stored) | (listed & sum(1 << one for one in ids))) & ~1
+    rules = rules or read_rules(system, block)
+    wanted = (underlyings_of(stored) | rules.underlyings) & ~1
     quotes, usd = system.read("OracleHub", "quotesOf", wanted, block=block)
     portfolio = Portfolio.of(stored)
     held = [leg.instrument for leg in portfolio.positions]
@@ -62,20 +78,23 @@ def read_account(system: System, account: int, block: BlockRef, instruments: Ite
         tuple(Quote(q.underlying, q.state, q.index, q.stable, q.second) for q in quotes),
         usd,
         read_expiries(system, [*held, *instruments], block),
-        engine,
+        rules.engine,
     )
     if (twin := found.assess().maintenance_margin) != margin.maintenanceMargin:
         raise TwinDisagrees(f"maintenance margin: chain {margin.maintenanceMargin}, twin {twin}")
     return found
 
 
-def _read_engine(system: System, block: BlockRef) -> tuple[MarginEngine, list[int]]:
+def read_rules(system: System, block: BlockRef) -> MarginRules:
+    """The margin engine at a block, for all accounts."""
     current, previous, weight = system.read("MarginEngine", "riskBooks", block=block)
     book = Book.decode(current)
     ids = [grid.id for grid in book.underlyings]
     multipliers = system.read_all([("MarginEngine", "shockMultiplierOf", [one]) for one in ids], block)
     older = Book.decode(previous) if weight < WAD else None
-    return MarginEngine(book, older, weight, dict(zip(ids, multipliers, strict=True))), ids
+    listed = system.read("OracleHub", "listedUnderlyings", block=block)
+    engine = MarginEngine(book, older, weight, dict(zip(ids, multipliers, strict=True)))
+    return MarginRules(engine, listed & sum(1 << one for one in ids))
 
 
 def read_expiries(system: System, instruments: Iterable[int], block: BlockRef) -> tuple[ExpiryQuote, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from eth_abi.exceptions import DecodingError
 
-from ballast.chain.codec import decode_arguments, decode_result, encode_call, selector_of
+from ballast.chain.codec import Record, decode_arguments, decode_result, encode_call, selector_of
 from ballast.chain.connection import Connection
 from ballast.errors import ChainError, ConfigurationError
 from ballast.store import BlockRef
@@ -203,11 +203,19 @@ def describe_error(error: Any) -> str:
 
 def describe_data(data: bytes) -> str | None:
     """The typed error that revert data carry, with its values; None where no contract of ours has it."""
+    found = decode_error(data)
+    if found is None:
+        return None
+    name, values = found
+    return name if values is None else f"{name}{values!r}"
+
+
+def decode_error(data: bytes) -> tuple[str, Record | None] | None:
+    """The name of the typed error that revert data carry, and its values where they decode; None where none of ours."""
     entry = _errors().get(data[:4])
     if entry is None:
         return None
     try:
-        values = decode_arguments(entry["inputs"], data[4:])
+        return str(entry["name"]), decode_arguments(entry["inputs"], data[4:])
     except DecodingError:
-        return str(entry["name"])
-    return f"{entry['name']}{values!r}"
+        return str(entry["name"]), None

@@ -15,6 +15,7 @@ COMMANDS = {
     "cures": "ballast.cli.cures:cures",
     "keeper": "ballast.cli.keeper:keeper",
     "markets": "ballast.cli.markets:markets",
+    "matcher": "ballast.cli.matcher:matcher",
     "order": "ballast.cli.order:order",
     "reconcile": "ballast.cli.reconcile:reconcile",
     "risk": "ballast.cli.risk:risk",

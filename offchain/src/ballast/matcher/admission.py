@@ -1,0 +1,228 @@
+"""Whether an order may enter: what the chain would say of it if it were settled now.
+
+Everything is read at one block, in as few round trips as can be. The chain decides again at settlement; what it would
+refuse for certain is refused here with a reason, so that it costs nobody a failed transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ballast.chain.accounts import MarginRules, TwinDisagrees, read_account, read_rules
+from ballast.chain.contracts import System
+from ballast.chain.ids import ISOLATED_BIT, KIND_OPTION, kind_of
+from ballast.chain.instruments import expiry_of, underlying_of
+from ballast.chain.orders import DeadReason, Order, OrderDomain, OrderFlags, SignedOrder
+from ballast.errors import ChainError, ChainUnreachable
+from ballast.matcher.engine import Engine
+from ballast.matcher.margin import Terms, Trade, worst_shortfall
+from ballast.matcher.records import OrderRecord, OrderState
+from ballast.matcher.refusals import Refused
+from ballast.matcher.signatures import is_accepted, is_recovered
+from ballast.risk.margin_terms import MarginError, OracleState
+from ballast.store import BlockRef
+
+BILLION = 10**9
+# What an order of the book may be besides a plain limit order. One with a trigger says so in further bits.
+RESTING = OrderFlags.REDUCE_ONLY | OrderFlags.POST_ONLY | OrderFlags.FILL_OR_KILL
+TRIGGERS = OrderFlags.TRIGGER_ABOVE | OrderFlags.TRIGGER_BELOW | OrderFlags.TRIGGER_ON_MARK
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What else an account has under way here."""
+
+    certain: tuple[Trade, ...] = ()
+    possible: tuple[Trade, ...] = ()
+
+    @classmethod
+    def of(cls, engine: Engine, account: int) -> Exposure:
+        """Matches that are not settled, and resting orders; of a group only the largest, as one of them is filled."""
+        records = engine.orders_of(account)
+        certain = [_trade(one, one.pending) for one in records if one.pending]
+        resting = [
+            one
+            for one in records
+            if one.state is not OrderState.DEAD and one.open and not one.order.flags & OrderFlags.REDUCE_ONLY
+        ]
+        return cls(tuple(certain), tuple(_trade(one, one.open) for one in _one_a_group(resting)))
+
+    @property
+    def instruments(self) -> set[int]:
+        return {trade.instrument for trade in (*self.certain, *self.possible)}
+
+
+def _trade(record: OrderRecord, size: int) -> Trade:
+    return Trade(record.order.instrument, size if record.buys else -size, record.order.limit)
+
+
+def _one_a_group(records: Iterable[OrderRecord]) -> list[OrderRecord]:
+    chosen: dict[Any, OrderRecord] = {}
+    for record in records:
+        key = (record.group, record.order.instrument, record.buys) if record.group else record.hash
+        if key not in chosen or record.open * record.order.limit > chosen[key].open * chosen[key].order.limit:
+            chosen[key] = record
+    return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the chain says of an order's instrument and account at a block."""
+
+    instrument: Any
+    mark: int
+    quote: Any
+    limits: Any
+    account: Any
+    fee_rate: int
+
+
+class Admission:
+    """Reads a deployment. Not to be shared between threads: its connection is one."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self._domain = OrderDomain(system.deployment.chain_id, system.address("Exchange"))
+        self._indices: dict[int, int] = {}
+        self._rules: tuple[str, MarginRules] | None = None
+
+    def admit(self, signed: SignedOrder, exposure: Exposure) -> None:
+        """Returns where the order may enter.
+
+        Raises:
+            Refused: It may not, or the chain cannot be read.
+        """
+        order = signed.order
+        require_restable(order)
+        try:
+            block = self.system.connection.head()
+            self._require_signature(signed, block)
+            market = self._read_market(order, block)
+            require_tradable(order, market, self.system.connection.timestamp(block))
+            self._require_margin(order, market, exposure, block)
+        except ChainUnreachable as fault:
+            raise Refused("chain-unavailable", str(fault)) from None
+        except (ChainError, TwinDisagrees, MarginError) as fault:
+            raise Refused("oracle-not-usable", str(fault)) from None
+
+    def is_signed(self, signer: str, digest: bytes, signature: bytes) -> bool:
+        """Whether it is the signer's, a contract's included.
+
+        Raises:
+            Refused: The chain cannot be read.
+        """
+        if is_recovered(signer, digest, signature):
+            return True
+        try:
+            return is_accepted(self.system, signer, digest, signature, self.system.connection.head())
+        except ChainError as fault:
+            raise Refused("chain-unavailable", str(fault)) from None
+
+    def _require_signature(self, signed: SignedOrder, block: BlockRef) -> None:
+        digest, signer = self._domain.hash(signed.order), signed.order.signer
+        if is_recovered(signer, digest, signed.signature):
+            return
+        if not is_accepted(self.system, signer, digest, signed.signature, block):
+            raise Refused("bad-signature")
+
+    def _index(self, instrument: int, block: BlockRef) -> int:
+        """Place in the registry, which never changes; 0 where it is not listed."""
+        if instrument not in self._indices:
+            found = self.system.read("Clearinghouse", "instrumentIndexOf", instrument, block=block)
+            if found == 0:
+                return 0
+            self._indices[instrument] = found
+        return self._indices[instrument]
+
+    def _read_market(self, order: Order, block: BlockRef) -> Market:
+        index, underlying = self._index(order.instrument, block), underlying_of(order.instrument)
+        if index == 0:
+            raise Refused("instrument-not-listed")
+        (filled, reason), fees, account, limits, (quotes, _), instrument, mark = self.system.read_all(
+            [
+                ("Exchange", "orderStatus", [order]),
+                ("Exchange", "fees", []),
+                ("Clearinghouse", "accountOf", [order.account]),
+                ("Clearinghouse", "underlyingLimitsOf", [underlying]),
+                ("OracleHub", "quotesOf", [1 << underlying]),
+                ("Clearinghouse", "instrumentOf", [index]),
+                ("Clearinghouse", "markOf", [index]),
+            ],
+            block,
+        )
+        if reason != DeadReason.NONE:
+            raise Refused(DeadReason(reason).name.lower().replace("_", "-"))
+        if filled:
+            raise Refused("nonce-in-use", "The order is filled in part: sign the rest anew.", filled=str(filled))
+        return Market(instrument, mark, quotes[-1], limits, account, max(fees))
+
+    def _require_margin(self, order: Order, market: Market, exposure: Exposure, block: BlockRef) -> None:
+        instruments = sorted({order.instrument, *exposure.instruments})
+        if self._rules is None or self._rules[0] != block.hash:
+            self._rules = block.hash, read_rules(self.system, block)
+        account = read_account(self.system, order.account, block, instruments, self._rules[1])
+        indices = [self._index(one, block) for one in instruments]
+        marks = self.system.read_all([("Clearinghouse", "markOf", [index]) for index in indices], block)
+        # A triggered order's taker pays a bounty besides, within what it accepts.
+        rate = order.maxFee if order.trigger else market.fee_rate
+        terms = Terms(rate, dict(zip(instruments, marks, strict=True)))
+        trade = Trade(order.instrument, order.size, order.limit)
+        found = worst_shortfall(account, trade, exposure.certain, exposure.possible, terms)
+        if found is not None:
+            numbers = {"equity": str(found.equity), "required": str(found.required)}
+            raise Refused("margin", rule=found.rule, **numbers)
+
+
+def require_restable(order: Order) -> None:
+    """Whether such an order can be in a book at all.
+
+    Raises:
+        Refused: It cannot.
+    """
+    plain = order.flags if not order.trigger else order.flags & 0xFF & ~int(TRIGGERS)
+    if plain & ~int(RESTING):
+        raise Refused("unsupported-terms", "Orders of several legs are settled together, not in a book.")
+    if order.flags & OrderFlags.POST_ONLY and order.flags & OrderFlags.FILL_OR_KILL:
+        raise Refused("unsupported-terms", "An order cannot be post-only and fill-or-kill.")
+    if order.size == 0:
+        raise Refused("size-step", size="0")
+    if order.limit == 0:
+        raise Refused("price-band", "A limit is above 0.")
+
+
+def require_tradable(order: Order, market: Market, now: int) -> None:
+    """The clearinghouse's rules for a fill, apart from margin.
+
+    Raises:
+        Refused: One of them fails.
+    """
+    instrument, account = market.instrument, market.account
+    held = sum(one.size for one in account.positions if one.instrument == order.instrument)
+    reduces = held != 0 and (held > 0) != (order.size > 0) and abs(order.size) <= abs(held)
+    if order.size % instrument.sizeStep and order.size != -held:
+        raise Refused("size-step", step=str(instrument.sizeStep))
+    if expiry_of(order.instrument) and now >= expiry_of(order.instrument):
+        raise Refused("instrument-expired")
+    if market.quote.state == OracleState.HALTED:
+        raise Refused("oracle-not-usable", "The underlying's oracle is halted.")
+    if instrument.reduceOnly and not order.flags & OrderFlags.REDUCE_ONLY:
+        raise Refused("instrument-reduce-only")
+    if order.flags & OrderFlags.REDUCE_ONLY and not reduces:
+        raise Refused("nothing-to-reduce", held=str(held))
+    if account.inLiquidation:
+        raise Refused("account-in-liquidation")
+    bound = account.boundUnderlying if order.account & ISOLATED_BIT else 0
+    if bound not in (0, underlying_of(order.instrument)):
+        raise Refused("account-bound")
+    if market.fee_rate > order.maxFee:
+        raise Refused("fee-above-maximum", fee=str(market.fee_rate))
+    _require_inside_band(order, market)
+
+
+def _require_inside_band(order: Order, market: Market) -> None:
+    scale = market.quote.index if kind_of(order.instrument) == KIND_OPTION else market.mark
+    if abs(order.limit - market.mark) * BILLION > scale * market.limits.priceBand:
+        widest = scale * market.limits.priceBand // BILLION
+        raise Refused("price-band", mark=str(market.mark), furthest=str(widest))
