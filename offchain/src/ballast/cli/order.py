@@ -13,11 +13,12 @@ import click
 from ballast.chain.contracts import System
 from ballast.chain.order_desk import LIFETIME, NoOrder, OrderDesk, Terms, domain_of, to_wad
 from ballast.chain.order_files import order_document, read_orders
-from ballast.chain.orders import Match, SignedOrder, settlement
+from ballast.chain.orders import Match, OrderDomain, SignedOrder, settlement
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import EXIT_CHECK_FAILED, WAD, chain_options, console, json_option, print_json
 from ballast.cli.order_follow import arm, status, statuses_of, table_of, watch
 from ballast.cli.sending import send
+from ballast.matcher.client import MatcherClient
 from ballast.settings import Settings
 
 LEG_HELP = "INSTRUMENT ±SIZE PRICE: a further order, filled together with the first, whole, or not at all. Repeatable."
@@ -100,10 +101,11 @@ def sign(
 
 @order.command()
 @click.argument("taker", type=click.Path(exists=True, path_type=Path))
-@click.argument("makers", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("makers", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--matcher", "url", help="Give them to the matcher at this address instead, which finds who fills them.")
 @chain_options
 @json_option
-def submit(system: System, taker: Path, makers: tuple[Path, ...], as_json: bool) -> None:
+def submit(system: System, taker: Path, makers: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     """Settle a signed order, or legs, against others, in turn, each at its own limit. Anybody's key may send it.
 
     Exit status 1 if nothing was filled.
@@ -112,8 +114,14 @@ def submit(system: System, taker: Path, makers: tuple[Path, ...], as_json: bool)
     Examples:
       ballast order submit buy.json offer.json
       ballast order submit spread.json quote.json
+      ballast order submit buy.json --matcher http://127.0.0.1:8650
     """
     domain = domain_of(system)
+    if url is not None:
+        print_json(bring(MatcherClient(url), read_orders([taker, *makers], domain), domain))
+        return
+    if not makers:
+        raise click.UsageError("say what settles against it: further orders, or --matcher")
     takers, others = read_orders([taker], domain), read_orders(makers, domain)
     orders = [*takers, *others]
     ascending, moved = settlement(orders, pairs_of(takers, others))
@@ -155,6 +163,11 @@ def cancel(system: System, account: int, nonce: int | None, below: int | None, e
         print_json({"transaction": sent})
     else:
         console.print(f"cancelled in {sent}")
+
+
+def bring(matcher: MatcherClient, orders: Sequence[SignedOrder], domain: OrderDomain) -> list[dict[str, Any]]:
+    """A matcher's answer to each order; at the first that it refuses it ends."""
+    return [matcher.submit(order_document(one, domain)) for one in orders]
 
 
 def pairs_of(takers: Sequence[SignedOrder], makers: Sequence[SignedOrder]) -> list[Match]:

@@ -140,7 +140,7 @@ class Admission:
         index, underlying = self._index(order.instrument, block), underlying_of(order.instrument)
         if index == 0:
             raise Refused("instrument-not-listed")
-        (filled, reason), fees, account, limits, (quotes, _), instrument, mark = self.system.read_all(
+        (filled, reason), fees, account, (limits, _), (quotes, _), instrument, mark = self.system.read_all(
             [
                 ("Exchange", "orderStatus", [order]),
                 ("Exchange", "fees", []),

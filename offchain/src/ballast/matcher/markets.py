@@ -33,7 +33,7 @@ def _read(admission: Admission, names: Names) -> list[dict[str, Any]]:
     underlyings = sorted({underlying_of(view.id) for view in views})
     limits = system.read_all([("Clearinghouse", "underlyingLimitsOf", [one]) for one in underlyings], block)
     quotes, _ = system.read("OracleHub", "quotesOf", sum(1 << one for one in underlyings), block=block)
-    band = dict(zip(underlyings, (one.priceBand for one in limits), strict=True))
+    band = dict(zip(underlyings, (one.limits.priceBand for one in limits), strict=True))
     index = {quote.underlying: quote.index for quote in quotes}
     found = []
     for view, mark in zip(views, marks, strict=True):
