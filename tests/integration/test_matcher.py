@@ -14,7 +14,6 @@ from ballast.chain.ids import account_id, perp_of
 from ballast.chain.order_files import order_document
 from ballast.chain.orders import Match, OrderFlags, settlement
 from ballast.errors import ReorganisedBelow
-from ballast.settings import MatcherSettings
 from tests.integration.conftest import Stage
 from tests.support.floor import WAD, Exchange
 
@@ -23,8 +22,7 @@ PRICE = 2_500.0
 
 @pytest.fixture
 def exchange(stage: Stage, tmp_path: Path) -> Exchange:
-    settings = MatcherSettings(BALLAST_MATCHER_DATA=tmp_path, BALLAST_MATCHER_BATCH_SECONDS=0)
-    return Exchange(stage, tmp_path, stage.bench.user("operator", {}), settings)
+    return Exchange.on(stage, tmp_path)
 
 
 @pytest.fixture

@@ -36,6 +36,12 @@ class Exchange:
     assembly: Assembly | None = None
     _nonces: Iterator[int] = field(default_factory=lambda: count(1_000))
 
+    @classmethod
+    def on(cls, stage: Stage, folder: Path) -> Exchange:
+        """A matcher of a key of its own, which settles each block."""
+        settings = MatcherSettings(BALLAST_MATCHER_DATA=folder, BALLAST_MATCHER_BATCH_SECONDS=0)
+        return cls(stage, folder, stage.bench.user("operator", {}), settings)
+
     @contextmanager
     def open(self) -> Iterator[TestClient]:
         """Starts the matcher on its files, and stops it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,13 +79,23 @@ def assembled(connect: Callable[[], System], key: LocalAccount, settings: Matche
         store.close()
 
 
+class _Server(uvicorn.Server):
+    """Says where it listens: with port 0 nobody else knows."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in (one for server in self.servers for one in server.sockets):
+            host, port = listening.getsockname()[:2]
+            log.info("listening", url=f"http://{host}:{port}")
+
+
 def serve(assembly: Assembly, settings: MatcherSettings, poll: float) -> bool:
     """Runs until SIGTERM or SIGINT: then takes nothing more, settles what is matched, and returns.
 
     Returns:
         Whether all went well: False where settlement ended by a fault of its own.
     """
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             assembly.app,
             host=settings.host,
