@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {LibBit} from "solady/utils/LibBit.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IOracleHub} from "../interfaces/IOracleHub.sol";
@@ -280,7 +279,7 @@ abstract contract Accounts is Vault, Markets {
         uint256 count = account.header.positionCount++;
         if (count == MAX_POSITIONS) revert IClearinghouseCore.TooManyPositions(account.id);
         account.underlyings |= 1 << market.underlying;
-        if (LibBit.popCount(account.underlyings) > MAX_UNDERLYINGS) {
+        if (_hasMoreBits(account.underlyings, MAX_UNDERLYINGS)) {
             revert IClearinghouseCore.TooManyUnderlyings(account.id);
         }
         _bind(account, market.underlying);
@@ -293,6 +292,16 @@ abstract contract Accounts is Vault, Markets {
             (account.positions, account.markets) = (positions, markets);
         }
         account.markets[count] = market;
+    }
+
+    function _hasMoreBits(uint256 bits, uint256 most) private pure returns (bool) {
+        // Unchecked: of 0 all bits are cleared anyway.
+        unchecked {
+            for (; most != 0; --most) {
+                bits &= bits - 1; // without its lowest
+            }
+        }
+        return bits != 0;
     }
 
     /// @return Place of the position, or the position count where there is none.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
+import {IAuctions} from "../interfaces/IAuctions.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
@@ -37,7 +38,7 @@ abstract contract Acts is Trading, Lock {
         OpenAccount memory account = set.accounts[place];
         if (act.kind == ActKind.Deposit) return _depositInto(account, act.asset, act.amount);
         if (account.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(act.account);
-        if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(account, act);
+        if (act.kind == ActKind.Withdraw) act.amount = _withdrawFrom(set, account, act);
         else if (act.kind == ActKind.Move) _moveTo(set, account, act);
         // What is left is a realise, which opening has done.
     }
@@ -57,8 +58,12 @@ abstract contract Acts is Trading, Lock {
     }
 
     /// @return amount What leaves, token units.
-    function _withdrawFrom(OpenAccount memory account, Act memory act) private returns (uint256 amount) {
-        amount = _takeOut(account, act);
+    function _withdrawFrom(
+        WorkingSet memory set,
+        OpenAccount memory account,
+        Act memory act
+    ) private returns (uint256 amount) {
+        amount = _takeOut(set, account, act);
         uint256 free;
         if (_isFlat(account)) free = _useExitRight(account.id, act.asset, amount, account.header.positionNonce);
         else ++account.header.positionNonce;
@@ -72,18 +77,26 @@ abstract contract Acts is Trading, Lock {
         address owner = to.id.ownerOf();
         if (from.id.ownerOf() != owner || from.id == to.id) revert IClearinghouseCore.DifferentOwners(from.id, to.id);
         if (to.header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(to.id);
-        uint256 amount = _takeOut(from, act);
+        uint256 amount = _takeOut(set, from, act);
         ++from.header.positionNonce;
         _addBalance(to, act.asset, amount, true);
         emit IClearinghouseCore.Moved(from.id, to.id, act.asset, amount);
     }
 
     /// @dev Takes an amount that its owner wants elsewhere.
-    function _takeOut(OpenAccount memory account, Act memory act) private returns (uint256 amount) {
+    function _takeOut(
+        WorkingSet memory set,
+        OpenAccount memory account,
+        Act memory act
+    ) private returns (uint256 amount) {
         if (msg.sender != account.id.ownerOf()) revert IClearinghouseCore.NotAuthorised(account.id, msg.sender);
         amount = act.amount == type(uint256).max ? _balanceOf(account, act.asset) : act.amount;
         if (amount == 0) revert IClearinghouseCore.ZeroAmount();
+        int256 cash = account.cash;
         _takeBalance(account, act.asset, amount);
+        if (act.asset == 0) {
+            IAuctions(_auctions).requireHoldBack(account.id, cash, account.cash, _totalCash(set.totals));
+        }
         account.check = Check.Withdrawal;
     }
 

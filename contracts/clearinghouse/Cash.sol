@@ -5,20 +5,30 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
 import {BILLION, RAY, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
-import {MAX_INDEX, CashWord, packCash, packIndices, packPair, unpackCash, unpackIndices, unpackPair} from "./Words.sol";
+import {
+    MAX_INDEX,
+    CashWord,
+    packCash,
+    packIndices,
+    packPair,
+    packPastShares,
+    unpackCash,
+    unpackIndices,
+    unpackPair
+} from "./Words.sol";
 import {OpenAccount, Totals} from "./WorkingSet.sol";
 
 /// @title Cash, interest and the exact books of both
 /// @dev Between integers, at all times:
-///      supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances (cleared ones too) · 1e27
-///      = (tokens in wad + uncoveredLoss) · 1e27.
+///      supplyShares · supplyIndex − debtShares · borrowIndex + feesRay
+///      + (Σ quote balances, cleared ones too, + claim pool) · 1e27 = (tokens in wad + uncoveredLoss) · 1e27.
 abstract contract Cash is ClearinghouseStorage {
     uint256 private constant YEAR = 365 days;
 
     /// @dev The books accrued to now. Writes nothing.
     function _accrueTotals(Totals memory totals) internal view {
         StoredTotals storage stored = _totals;
-        (totals.supplyIndex, totals.borrowIndex, totals.accruedAt) = unpackIndices(stored.indices);
+        (totals.supplyIndex, totals.borrowIndex, totals.accruedAt, totals.epoch) = unpackIndices(stored.indices);
         (totals.supplyShares, totals.debtShares) = unpackPair(stored.shares);
         totals.foundDebtShares = totals.debtShares;
         if (totals.accruedAt != block.timestamp && totals.debtShares != 0) _accrueInterest(totals);
@@ -61,7 +71,7 @@ abstract contract Cash is ClearinghouseStorage {
         StoredTotals storage stored = _totals;
         // While nobody owes, time does not count.
         if (totals.accruedAt != block.timestamp && totals.foundDebtShares | totals.debtShares != 0) {
-            stored.indices = packIndices(totals.supplyIndex, totals.borrowIndex, block.timestamp);
+            stored.indices = packIndices(totals.supplyIndex, totals.borrowIndex, block.timestamp, totals.epoch);
             if (totals.accrued) {
                 emit IClearinghouseCore.InterestAccrued(
                     totals.supplyIndex, totals.borrowIndex, _totalCash(totals), _totalDebt(totals)
@@ -92,7 +102,7 @@ abstract contract Cash is ClearinghouseStorage {
 
     /// @dev Reads an account's cash and brings it up to now, rounded down.
     function _loadCash(OpenAccount memory account, CashWord word, Totals memory totals) internal pure {
-        (account.storedCash, account.storedIndex) = unpackCash(word);
+        (account.storedCash, account.storedIndex, account.storedEpoch) = unpackCash(word);
         int256 cash = account.storedCash;
         if (cash > 0) {
             cash = int256(mulDivDown(uint256(cash), totals.supplyIndex, account.storedIndex));
@@ -108,9 +118,16 @@ abstract contract Cash is ClearinghouseStorage {
         int256 booked = _rebook(account, totals);
         totals.newFeesRay += (account.cash - account.foundCash) * SIGNED_RAY - booked;
         uint256 index = account.cash < 0 ? totals.borrowIndex : totals.supplyIndex;
-        _accounts[account.id].cash = packCash(account.cash, index);
+        if (account.storedEpoch != totals.epoch) _keepShares(account, totals.epoch);
+        _accounts[account.id].cash = packCash(account.cash, index, totals.epoch);
         int256 interest = account.foundCash - account.storedCash;
         if (interest != 0) emit IClearinghouseCore.CashAccrued(account.id, interest);
+    }
+
+    /// @dev Remembers what an account held while the supply index was cut: it has a claim on what it lost.
+    function _keepShares(OpenAccount memory account, uint256 epoch) private {
+        (uint256 shares,) = _shares(account.storedCash, account.storedIndex);
+        if (shares != 0) _pastShares[account.id].push(packPastShares(shares, account.storedEpoch, epoch));
     }
 
     /// @dev Replaces the shares of the stored cash by those of the cash now.
@@ -126,7 +143,7 @@ abstract contract Cash is ClearinghouseStorage {
     }
 
     /// @dev Claims rounded up, debts rounded down: the books never owe less than the accounts are told.
-    function _shares(int256 cash, uint256 index) private pure returns (uint256 supply, uint256 debt) {
+    function _shares(int256 cash, uint256 index) internal pure returns (uint256 supply, uint256 debt) {
         if (cash > 0) supply = mulDivUp(uint256(cash), RAY, index);
         else if (cash < 0) debt = mulDivDown(magnitude(cash), RAY, index);
     }

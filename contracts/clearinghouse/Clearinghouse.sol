@@ -5,7 +5,6 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Acts} from "./Acts.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
@@ -94,11 +93,6 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
     /// @inheritdoc IClearinghouseCore
     function marginOf(AccountId account) external view returns (Margin memory) {
         return _marginNow(account);
-    }
-
-    /// @inheritdoc IClearinghouseCore
-    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24) {
-        return _marketIndex[instrument];
     }
 
     // Helpers ---------------------------------------------------------------------------------------------------

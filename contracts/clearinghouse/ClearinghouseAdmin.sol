@@ -9,23 +9,25 @@ import {
     IClearinghouseAdmin,
     InterestCurve,
     OutflowLimit,
-    UnderlyingLimits
+    UnderlyingLimits,
+    WaterfallParameters
 } from "../interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {ExpiryPhase, IExpiries} from "../interfaces/IExpiries.sol";
 import {BILLION, RAY} from "../math/FixedPoint.sol";
 import {InstrumentId, InstrumentKind, OptionType, instrumentIdOf, perpOf} from "../types/InstrumentId.sol";
 import {Market, STRIKE_UNIT, unpackTerms} from "./Market.sol";
-import {Upkeep} from "./Upkeep.sol";
+import {Markets} from "./Markets.sol";
+import {Vault} from "./Vault.sol";
 import {packIndices} from "./Words.sol";
 import {Totals} from "./WorkingSet.sol";
 
-/// @title The clearinghouse's setters and upkeep
+/// @title The clearinghouse's setters
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
 ///         obeys nobody.
-/// @dev Re-entrancy: upkeep takes the lock. Setters need none: they call nothing but a token's `decimals` at listing, and
-///      the one that writes what an act in progress holds in memory refuses to run under the lock.
-contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
+/// @dev Re-entrancy: they need no lock, as they call nothing but a token's `decimals` at listing, and the one that writes what
+///      an act in progress holds in memory refuses to run under the lock.
+contract ClearinghouseAdmin is IClearinghouseAdmin, Vault, Markets, AccessManaged {
     uint256 private constant MAX_PAUSE = 7 days;
     uint256 private constant MIN_CAP_RAMP = 1 days;
     uint256 private constant MAX_RATE = 2e9;
@@ -35,6 +37,9 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
     uint256 private constant MIN_BASIS_WINDOW = 1 minutes;
     uint256 private constant MAX_BASIS_WINDOW = 1 days;
     uint256 private constant MAX_DECIMALS = 18;
+    uint256 private constant MAX_CONVERSION_THRESHOLD = 0.2e9;
+    uint256 private constant MAX_CONVERSION_DISCOUNT = 0.05e9;
+    uint256 private constant MAX_LOSS_SHARE = 0.2e9;
 
     constructor() AccessManaged(address(0)) {}
 
@@ -42,7 +47,9 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
     function initialise(address authority_, address settlementToken, address engine, address hub) external {
         if (address(this).code.length != 0) revert AlreadyInitialised();
         _setAuthority(_nonZero(authority_, "authority"));
-        _totals.indices = packIndices(RAY, RAY, 0);
+        _totals.indices = packIndices(RAY, RAY, 0, 0);
+        _claims.remaining = uint96(RAY);
+        _waterfall = WaterfallParameters({conversionThreshold: 0.05e9, conversionDiscount: 0.02e9, lossShare: 0.05e9});
         _setMarginEngine(engine);
         _setOracleHub(hub);
         _list(settlementToken, 0);
@@ -100,6 +107,15 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
         _saveTotals(totals);
         _interestCurve = curve;
         emit InterestCurveSet(curve);
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function setWaterfall(WaterfallParameters calldata parameters) external restricted {
+        _requireAtMost("conversionThreshold", parameters.conversionThreshold, MAX_CONVERSION_THRESHOLD);
+        _requireAtMost("conversionDiscount", parameters.conversionDiscount, MAX_CONVERSION_DISCOUNT);
+        _requireAtMost("lossShare", parameters.lossShare, MAX_LOSS_SHARE);
+        _waterfall = parameters;
+        emit WaterfallSet(parameters);
     }
 
     /// @inheritdoc IClearinghouseAdmin
@@ -297,6 +313,11 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Upkeep, AccessManaged {
     /// @inheritdoc IClearinghouseAdmin
     function interestCurve() external view returns (InterestCurve memory) {
         return _interestCurve;
+    }
+
+    /// @inheritdoc IClearinghouseAdmin
+    function waterfall() external view returns (WaterfallParameters memory) {
+        return _waterfall;
     }
 
     /// @inheritdoc IClearinghouseAdmin

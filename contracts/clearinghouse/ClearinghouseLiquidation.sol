@@ -63,5 +63,6 @@ contract ClearinghouseLiquidation is IClearinghouseLiquidation, Slices, Lock, Co
         if (uncovered != 0) _creditUncovered(opened, uncovered);
         _save(opened, set);
         _saveAll(set);
+        if (uncovered != 0) _socialise();
     }
 }

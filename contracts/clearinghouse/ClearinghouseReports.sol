@@ -12,6 +12,7 @@ import {
 } from "../interfaces/IClearinghouseReports.sol";
 import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Continued} from "./Continued.sol";
 import {Market} from "./Market.sol";
@@ -22,8 +23,8 @@ import {OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
 /// @title The clearinghouse's reports
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it has nothing to tell.
 contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
-    /// @param admin The last part.
-    constructor(address admin) Continued(admin) {}
+    /// @param upkeep The next part.
+    constructor(address upkeep) Continued(upkeep) {}
 
     /// @inheritdoc IClearinghouseReports
     function portfolioOf(AccountId account) external view returns (Portfolio memory) {
@@ -110,6 +111,11 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
     }
 
     /// @inheritdoc IClearinghouseReports
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24) {
+        return _marketIndex[instrument];
+    }
+
+    /// @inheritdoc IClearinghouseReports
     function markOf(uint24 instrument) external view returns (uint256) {
         WorkingSet memory set = _newSet();
         Market memory market = _loadMarket(set, instrument);
@@ -135,7 +141,8 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
             supplyShares: totals.supplyShares,
             debtShares: totals.debtShares,
             feesRay: feesRay,
-            tokens: tokens
+            tokens: tokens,
+            claimPool: _claims.pool
         });
     }
 

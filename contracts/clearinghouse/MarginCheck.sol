@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";

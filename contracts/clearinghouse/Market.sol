@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
 import {OracleState} from "../types/Quote.sol";

@@ -7,13 +7,14 @@ import {WAD, mulDivDown, mulWadDown} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Slice, SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
+import {Claims} from "./Claims.sol";
 import {Market} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
 import {PositionWord, packPair, unpackPair} from "./Words.sol";
 import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title What the auctions do to an account and its bidder
-abstract contract Slices is MarginCheck {
+abstract contract Slices is MarginCheck, Claims {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
         _loadAccount(set, id);
@@ -44,6 +45,7 @@ abstract contract Slices is MarginCheck {
         }
         _saveAll(set);
         _checkAll(set);
+        if (slice.uncovered != 0) _socialise();
     }
 
     function _openSides(

@@ -3,9 +3,9 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {InterestCurve} from "../interfaces/IClearinghouseAdmin.sol";
+import {InterestCurve, WaterfallParameters} from "../interfaces/IClearinghouseAdmin.sol";
 import {FundingWord, TermsWord} from "./Market.sol";
-import {CashWord, IndexWord, PairWord, PositionWord} from "./Words.sol";
+import {CashWord, IndexWord, PairWord, PastShares, PositionWord} from "./Words.sol";
 
 /// @title All state of the clearinghouse, and its one lock
 /// @dev Shared, slot for slot, by the parts of the clearinghouse: `Clearinghouse` and those it delegates to.
@@ -82,6 +82,37 @@ abstract contract ClearinghouseStorage {
         uint32 positionNonce;
     }
 
+    /// @notice What holders of cash lost to socialised losses and were not repaid yet. A claim is counted in units, of which
+    ///         each stands for `remaining`; repaying lowers `remaining`, for all units alike.
+    /// @param outstanding Σ of all claims, wad.
+    /// @param pool Repaid and not yet collected, wad.
+    /// @param remaining Of a unit, 1e27 is one.
+    /// @param firstEpoch The claims of cuts before it are repaid in full.
+    struct StoredClaims {
+        uint128 outstanding;
+        uint128 pool;
+        uint96 remaining;
+        uint16 firstEpoch;
+    }
+
+    /// @notice Sums over all cuts up to an epoch, a supply share; 1e27 is one.
+    /// @param units Claim units.
+    /// @param value What they stood for when they were given.
+    struct ClaimSums {
+        uint128 units;
+        uint128 value;
+    }
+
+    /// @notice An account's claim as last collected.
+    /// @param units Of it, wad.
+    /// @param remaining Of a unit, then.
+    /// @param epoch Cuts up to it are counted.
+    struct AccountClaim {
+        uint128 units;
+        uint96 remaining;
+        uint16 epoch;
+    }
+
     mapping(AccountId account => StoredAccount) internal _accounts;
     mapping(AccountId account => mapping(uint256 asset => ExitRight)) internal _exitRights;
     StoredTotals internal _totals;
@@ -103,6 +134,11 @@ abstract contract ClearinghouseStorage {
     address internal _auctions;
     address internal _insuranceFund;
     address internal _expiries;
+    WaterfallParameters internal _waterfall;
+    StoredClaims internal _claims;
+    mapping(uint256 epoch => ClaimSums) internal _claimSums;
+    mapping(AccountId account => AccountClaim) internal _accountClaims;
+    mapping(AccountId account => PastShares[]) internal _pastShares;
 
     /// @dev Who holds the lock: this contract for its own acts, or a module. Ends with the transaction.
     address internal transient _lockHolder;

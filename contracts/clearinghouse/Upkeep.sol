@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {IClearinghouseUpkeep} from "../interfaces/IClearinghouseUpkeep.sol";
 import {BILLION, SIGNED_RAY, magnitude, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Accounts} from "./Accounts.sol";
+import {Claims} from "./Claims.sol";
 import {Lock} from "./Lock.sol";
 import {Market} from "./Market.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts in which no margin is checked
-abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
+abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Claims, Lock {
     /// @inheritdoc IClearinghouseUpkeep
     function repay(AccountId account, uint256 amount) external locked returns (uint256 paid) {
         WorkingSet memory set = _newSet();
@@ -70,10 +71,12 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Lock {
         uint256 fees = uint256(feesRay / SIGNED_RAY);
         uint256 toInsurance = mulDivDown(fees, _insuranceShare, BILLION);
         set.totals.newFeesRay -= int256(fees) * SIGNED_RAY;
+        fees -= toInsurance;
+        toInsurance -= _repayClaims(set.totals, toInsurance);
         _changeCash(set, accountIdOf(_insuranceFund, 0), int256(toInsurance));
-        _changeCash(set, accountIdOf(_treasury, 0), int256(fees - toInsurance));
+        _changeCash(set, accountIdOf(_treasury, 0), int256(fees));
         _saveTotals(set.totals);
-        emit IClearinghouseCore.FeesDistributed(toInsurance, fees - toInsurance);
+        emit IClearinghouseCore.FeesDistributed(toInsurance, fees);
     }
 
     /// @inheritdoc IClearinghouseUpkeep

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {AccountId} from "../types/AccountId.sol";

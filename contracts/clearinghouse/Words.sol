@@ -1,24 +1,44 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 /// @notice Cash of one account and the index at which it was written: the supply index where it is positive, else the
-///         borrow index; 0 while the account has never held cash.
+///         borrow index; 0 while the account has never held cash. The epoch counts the cuts of the supply index up to then.
 ///
-///   255            128 127             0
-///  +------------------+-----------------+
-///  | index (128)      | cash (int128)   |
-///  +------------------+-----------------+
+///   255       240 239             128 127             0
+///  +-------------+-------------------+-----------------+
+///  | epoch (16)  | index (112)       | cash (int128)   |
+///  +-------------+-------------------+-----------------+
 type CashWord is uint256;
 
-function packCash(int256 cash, uint256 index) pure returns (CashWord) {
-    return CashWord.wrap((uint256(SafeCast.toUint128(index)) << 128) | uint128(SafeCast.toInt128(cash)));
+/// @dev Indices and epochs are within their bounds, below.
+function packCash(int256 cash, uint256 index, uint256 epoch) pure returns (CashWord) {
+    return CashWord.wrap((epoch << 240) | (index << 128) | uint128(SafeCast.toInt128(cash)));
 }
 
-function unpackCash(CashWord word) pure returns (int256 cash, uint256 index) {
-    cash = int128(uint128(CashWord.unwrap(word)));
-    index = CashWord.unwrap(word) >> 128;
+function unpackCash(CashWord word) pure returns (int256 cash, uint256 index, uint256 epoch) {
+    uint256 raw = CashWord.unwrap(word);
+    cash = int128(uint128(raw));
+    index = uint112(raw >> 128);
+    epoch = raw >> 240;
+}
+
+/// @notice Supply shares that an account held while the supply index was cut: from the first epoch until the last.
+///
+///   255       192 191        128 127             0
+///  +-------------+--------------+-----------------+
+///  | until (64)  | from (64)    | shares (128)    |
+///  +-------------+--------------+-----------------+
+type PastShares is uint256;
+
+function packPastShares(uint256 shares, uint256 from, uint256 until) pure returns (PastShares) {
+    return PastShares.wrap((until << 192) | (from << 128) | SafeCast.toUint128(shares));
+}
+
+function unpackPastShares(PastShares word) pure returns (uint256 shares, uint256 from, uint256 until) {
+    uint256 raw = PastShares.unwrap(word);
+    return (uint128(raw), uint64(raw >> 128), raw >> 192);
 }
 
 /// @notice Two amounts that are used together.
@@ -38,25 +58,34 @@ function unpackPair(PairWord word) pure returns (uint256 first, uint256 second) 
     second = PairWord.unwrap(word) >> 128;
 }
 
-/// @notice Both interest indices, 1e27 is one, and the time up to which they are accrued.
+/// @notice Both interest indices, 1e27 is one, the time up to which they are accrued, and how often the supply index was
+///         cut (or the claims of all cuts were paid).
 ///
-///   255       224 223           112 111           0
-///  +-------------+----------------+----------------+
-///  | seconds (32)| borrow (112)   | supply (112)   |
-///  +-------------+----------------+----------------+
+///   255       224 223       212 211           106 105           0
+///  +-------------+-------------+----------------+----------------+
+///  | seconds (32)| epoch (12)  | borrow (106)   | supply (106)   |
+///  +-------------+-------------+----------------+----------------+
 type IndexWord is uint256;
 
-/// @dev Indices stop here, at a millionfold: far beyond use, and inside their bits.
-uint256 constant MAX_INDEX = 1e33;
+/// @dev Indices stop here, at eighty-thousandfold: far beyond use, and inside their bits.
+uint256 constant MAX_INDEX = 8e31;
 
-function packIndices(uint256 supply, uint256 borrow, uint256 accruedAt) pure returns (IndexWord) {
-    return IndexWord.wrap((accruedAt << 224) | (borrow << 112) | supply);
+/// @dev The last epoch: no loss is socialised after it.
+uint256 constant MAX_EPOCH = 4095;
+
+function packIndices(uint256 supply, uint256 borrow, uint256 accruedAt, uint256 epoch) pure returns (IndexWord) {
+    return IndexWord.wrap((accruedAt << 224) | (epoch << 212) | (borrow << 106) | supply);
 }
 
-function unpackIndices(IndexWord word) pure returns (uint256 supply, uint256 borrow, uint256 accruedAt) {
+function unpackIndices(IndexWord word)
+    pure
+    returns (uint256 supply, uint256 borrow, uint256 accruedAt, uint256 epoch)
+{
     uint256 raw = IndexWord.unwrap(word);
-    supply = uint112(raw);
-    borrow = uint112(raw >> 112);
+    uint256 mask = (1 << 106) - 1;
+    supply = raw & mask;
+    borrow = (raw >> 106) & mask;
+    epoch = (raw >> 212) & MAX_EPOCH;
     accruedAt = raw >> 224;
 }
 

@@ -21,6 +21,7 @@ enum Check {
 /// @param supplyShares Σ ⌈cash⁺ · 1e27 / supplyIndex⌉ over accounts.
 /// @param debtShares Σ ⌊debt · 1e27 / borrowIndex⌋ over accounts.
 /// @param foundDebtShares As stored.
+/// @param epoch Cuts of the supply index so far.
 /// @param accrued Whether the indices have moved since.
 /// @param newFeesRay What comes to the stored fees, 1e-27 wei of a wad.
 struct Totals {
@@ -30,6 +31,7 @@ struct Totals {
     uint256 supplyShares;
     uint256 debtShares;
     uint256 foundDebtShares;
+    uint256 epoch;
     bool accrued;
     int256 newFeesRay;
 }
@@ -38,6 +40,7 @@ struct Totals {
 /// @param id Whose.
 /// @param storedCash As written in storage, not accrued.
 /// @param storedIndex The index at which it was written.
+/// @param storedEpoch And when, in cuts of the supply index.
 /// @param foundCash Accrued, before any change.
 /// @param cash Now.
 /// @param deposited Cash that came in, so that `foundCash + deposited` is what the owner's risk is compared with.
@@ -58,6 +61,7 @@ struct OpenAccount {
     AccountId id;
     int256 storedCash;
     uint256 storedIndex;
+    uint256 storedEpoch;
     int256 foundCash;
     int256 cash;
     int256 deposited;

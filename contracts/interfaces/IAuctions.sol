@@ -159,6 +159,8 @@ interface IAuctions {
     error OnlyDebt(AccountId account);
     error NotWorthless(AccountId account);
     error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);
+    /// @dev `least` must stay until the open shortfall is resolved; `left` would.
+    error CashHeldBack(AccountId account, uint256 least, int256 left);
 
     /// @notice Announces that an account is below initial margin and by how much. Delays nothing.
     function call(AccountId account) external;
@@ -183,6 +185,14 @@ interface IAuctions {
     /// @notice Writes off an account that has only debt: the insurance fund pays it, the rest is the protocol's loss.
     function writeOff(AccountId account) external;
 
+    /// @notice Clearinghouse only, when cash leaves an account by its owner's will: while live auctions lack more than the
+    ///         insurance fund holds, everybody leaves his part of what is missing, so that nobody escapes a loss by being
+    ///         first. Reverts with `CashHeldBack`.
+    /// @param cash Before, wad.
+    /// @param left Afterwards, wad.
+    /// @param totalCash Σ of positive cash, wad.
+    function requireHoldBack(AccountId account, int256 cash, int256 left, uint256 totalCash) external;
+
     /// @notice Sets how later auctions run; live ones keep theirs. Restricted, bounded in code.
     function setParameters(AuctionParameters calldata parameters) external;
 
@@ -197,6 +207,9 @@ interface IAuctions {
     /// @notice What `bid` would do now if the bidder's owner called it, or the same error, except for what becomes of the
     ///         bidder's own margin and limits.
     function previewBid(Bid calldata terms) external view returns (BidOutcome memory);
+
+    /// @return Cash that `account` must leave behind for now, wad; 0 while the insurance fund holds what live auctions lack.
+    function holdBackOf(AccountId account) external view returns (uint256);
 
     /// @notice Σ max(0, −E) over live auctions at their last touch, wad.
     function openShortfall() external view returns (uint256);

@@ -16,11 +16,13 @@ import {
 } from "./IClearinghouseReports.sol";
 import {IClearinghouseLiquidation} from "./IClearinghouseLiquidation.sol";
 import {IClearinghouseUpkeep} from "./IClearinghouseUpkeep.sol";
+import {ClaimsView, IClearinghouseWaterfall} from "./IClearinghouseWaterfall.sol";
 
 /// @title The clearinghouse as everyone but its administrators sees it, at one address
 interface IClearinghouse is
     IClearinghouseCore,
     IClearinghouseLiquidation,
     IClearinghouseUpkeep,
+    IClearinghouseWaterfall,
     IClearinghouseReports
 {}

@@ -12,6 +12,17 @@ struct InterestCurve {
     uint32 reserveFactor;
 }
 
+/// @notice The vault's liquidity and the last levels of the default waterfall. 1e9 is one.
+/// @param conversionThreshold Collateral of debtors is for sale while the vault holds less than this part of positive cash in
+///        settlement tokens.
+/// @param conversionDiscount Off the index, at most: reached where the vault holds none.
+/// @param lossShare Most of its mark that one side of an instrument pays a day for losses of the other.
+struct WaterfallParameters {
+    uint32 conversionThreshold;
+    uint32 conversionDiscount;
+    uint32 lossShare;
+}
+
 /// @notice Limits shared by all instruments of one underlying.
 /// @param openInterestCap Σ of long sizes over its instruments, wad units.
 /// @param openInterestValueCap The same times index, wad.
@@ -58,6 +69,7 @@ interface IClearinghouseAdmin {
     event ExpiriesSet(address expiries);
     event TreasurySet(address treasury, uint32 insuranceShare);
     event InterestCurveSet(InterestCurve curve);
+    event WaterfallSet(WaterfallParameters parameters);
     event UnderlyingLimitsSet(uint8 indexed underlying, UnderlyingLimits limits);
     event OutflowLimitSet(uint8 indexed asset, uint256 capacity, uint256 refillPeriod);
     event DepositsPausedSet(uint8 indexed asset, uint40 until);
@@ -88,6 +100,8 @@ interface IClearinghouseAdmin {
 
     /// @notice Interest up to now is accrued by the old curve.
     function setInterestCurve(InterestCurve calldata curve) external;
+
+    function setWaterfall(WaterfallParameters calldata parameters) external;
 
     /// @notice Lists a collateral token with deposit cap 0. Its decimals are read and must be at most 18. The risk book
     ///         must know the asset before its cap is raised.
@@ -150,6 +164,8 @@ interface IClearinghouseAdmin {
     function treasury() external view returns (address account, uint32 insuranceShare);
 
     function interestCurve() external view returns (InterestCurve memory);
+
+    function waterfall() external view returns (WaterfallParameters memory);
 
     /// @return limits As set.
     /// @return openInterest Σ of long sizes over the underlying's instruments, wad.

@@ -164,7 +164,4 @@ interface IClearinghouseCore {
 
     /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
     function marginOf(AccountId account) external view returns (Margin memory);
-
-    /// @return Its registry index, or 0 where it is not listed.
-    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 }

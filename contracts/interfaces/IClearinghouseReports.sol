@@ -57,8 +57,8 @@ struct AccountView {
 }
 
 /// @notice The vault's own books, accrued to now; all wad of the value unit unless said. Between integers, always:
-///         supplyShares · supplyIndex − debtShares · borrowIndex + feesRay + Σ quote balances (cleared ones too) · 1e27
-///         = (tokens in wad + uncoveredLoss) · 1e27.
+///         supplyShares · supplyIndex − debtShares · borrowIndex + feesRay
+///         + (Σ quote balances, cleared ones too, + claimPool) · 1e27 = (tokens in wad + uncoveredLoss) · 1e27.
 struct VaultView {
     uint256 supplyIndex; // 1e27 is one
     uint256 borrowIndex; // 1e27 is one
@@ -71,6 +71,7 @@ struct VaultView {
     uint256 debtShares;
     int256 feesRay; // 1e-27 wei
     uint256 tokens; // settlement tokens held for cash, token units
+    uint256 claimPool; // repaid to holders of claims, not yet collected
 }
 
 /// @title What the clearinghouse reports of itself
@@ -93,6 +94,9 @@ interface IClearinghouseReports {
     function instrumentOf(uint24 instrument) external view returns (InstrumentView memory);
 
     function instrumentCount() external view returns (uint256);
+
+    /// @return Its registry index, or 0 where it is not listed.
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 
     function markOf(uint24 instrument) external view returns (uint256);
 

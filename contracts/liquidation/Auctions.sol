@@ -39,6 +39,12 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         uint128 premiumLeft; // what the insurance fund may still pay in premiums, wad
     }
 
+    /// @dev Cash that an account must leave in a shortfall, wad, and in which.
+    struct HeldBack {
+        uint128 amount;
+        uint64 episode;
+    }
+
     IClearinghouse public immutable clearinghouse;
     IExchange public immutable exchange;
     IInsuranceFund public immutable insuranceFund;
@@ -47,6 +53,8 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     AuctionParameters[] private _parameterSets;
     uint128 private _openShortfall;
     uint64 private _lastAuctionId;
+    uint64 private _shortfallEpisode; // counts the times at which a shortfall opened
+    mapping(AccountId account => HeldBack) private _heldBack;
 
     constructor(
         address authority,
@@ -176,6 +184,15 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     }
 
     /// @inheritdoc IAuctions
+    function requireHoldBack(AccountId account, int256 cash, int256 left, uint256 totalCash) external {
+        if (msg.sender != address(clearinghouse)) revert NotClearinghouse(msg.sender);
+        uint256 least = _holdBackOf(account, cash, totalCash);
+        if (least == 0) return;
+        if (left < int256(least)) revert CashHeldBack(account, least, left);
+        _heldBack[account] = HeldBack(least.toUint128(), _shortfallEpisode);
+    }
+
+    /// @inheritdoc IAuctions
     function setParameters(AuctionParameters calldata parameters) external restricted {
         _addParameters(parameters);
     }
@@ -226,6 +243,11 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     /// @inheritdoc IAuctions
     function openShortfall() external view returns (uint256) {
         return _openShortfall;
+    }
+
+    /// @inheritdoc IAuctions
+    function holdBackOf(AccountId account) external view returns (uint256) {
+        return _holdBackOf(account, clearinghouse.cashOf(account), clearinghouse.vaultState().totalCash);
     }
 
     /// @inheritdoc IAuctions
@@ -399,7 +421,20 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     }
 
     function _replaceShortfall(uint128 old, uint128 current) private {
-        if (old != current) _openShortfall = _openShortfall - old + current;
+        if (old == current) return;
+        if (_openShortfall == 0) ++_shortfallEpisode;
+        _openShortfall = _openShortfall - old + current;
+    }
+
+    /// @dev Never less than at an earlier withdrawal in the same shortfall: many small ones leave what one would.
+    function _holdBackOf(AccountId account, int256 cash, uint256 totalCash) private view returns (uint256 least) {
+        uint256 shortfall = _openShortfall;
+        if (shortfall == 0 || cash <= 0) return 0;
+        uint256 missing = Math.saturatingSub(shortfall, insuranceFund.reserves());
+        if (missing == 0) return 0;
+        least = Math.mulDiv(uint256(cash), Math.min(missing, totalCash), totalCash, Math.Rounding.Ceil);
+        HeldBack memory held = _heldBack[account];
+        if (held.episode == _shortfallEpisode) least = Math.max(least, held.amount);
     }
 
     // Readings ----------------------------------------------------------------------------------------------------

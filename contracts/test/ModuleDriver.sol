@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
+import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Slice} from "../types/Slice.sol";
 
@@ -29,6 +30,9 @@ contract ModuleDriver is ISliceDecider {
         }
         if (locked) clearinghouse.unlock();
     }
+
+    /// @notice As the auctions' while nothing is missing.
+    function requireHoldBack(AccountId, int256, int256, uint256) external pure {}
 
     /// @inheritdoc ISliceDecider
     /// @dev Decides what the test handed it.

@@ -69,7 +69,7 @@ def test_checks__on_tampered_pictures__fail(run):
     with pytest.raises(AssertionError, match="I2"):
         checks.check_conservation(replace(before, views={account: before.views[account]}))
     with pytest.raises(AssertionError, match="I17"):
-        checks.check_indices(before, replace(before, vault=vault))
+        checks.check_indices(before, replace(before, vault=vault), None)
     with pytest.raises(AssertionError, match="I7"):
         checks.check_others_unhurt("trade", set(), before, hurt)
     with pytest.raises(AssertionError, match="I5"):

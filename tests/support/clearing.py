@@ -118,7 +118,7 @@ def imbalance_of(vault: Any, views: Iterable[Any], instruments: Iterable[Any] = 
     quotes = sum(position.quote for view in views for position in view.positions)
     quotes += sum(instrument.clearedQuote for instrument in instruments)
     claims = vault.supplyShares * vault.supplyIndex - vault.debtShares * vault.borrowIndex + vault.feesRay
-    backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss
+    backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss - vault.claimPool
     return claims + quotes * RAY - backing * RAY
 
 

@@ -178,13 +178,18 @@ class Room:
     def fund_account(self) -> int:
         return int(self.system.insurance_fund.call("account"))
 
-    def uncovered_loss(self) -> int:
-        return int(self.house.call("vaultState").uncoveredLoss)
+    def unpaid_loss(self) -> int:
+        """What neither accounts nor the fund paid: recorded, or spread over all cash against claims."""
+        return int(self.house.call("vaultState").uncoveredLoss + self.house.call("claims").outstanding)
+
+    def worth(self, account: int) -> int:
+        """Equity, and what socialised losses took of it."""
+        return int(self.margin(account).equity + self.house.call("claimOf", account).outstanding)
 
 
 @dataclass
 class Flows:
-    """What every party's equity, the fund, the fees and the recorded loss changed by in an act."""
+    """What every party's equity (its claims included), the fund, the fees and the unpaid loss changed by in an act."""
 
     equity: dict[str, int] = field(default_factory=dict)
     cash: dict[str, int] = field(default_factory=dict)
@@ -193,7 +198,7 @@ class Flows:
 
     @property
     def created(self) -> int:
-        """Value that came from nowhere: what parties gained beyond the recorded loss. 0 but for roundings of values."""
+        """Value that came from nowhere: what parties gained beyond the unpaid loss. 0 but for roundings of values."""
         return sum(self.equity.values()) - self.uncovered
 
 
@@ -204,9 +209,9 @@ def money_flows(room: Room, **parties: int) -> Iterator[Flows]:
     token = room.system.tokens["USDC"]
 
     def reading() -> tuple[dict[str, int], dict[str, int], int, int]:
-        equity = {name: room.margin(account).equity for name, account in everyone.items()}
+        equity = {name: room.worth(account) for name, account in everyone.items()}
         cash = {name: room.cash(account) for name, account in everyone.items()}
-        return equity, cash, room.uncovered_loss(), token.call("balanceOf", room.house)
+        return equity, cash, room.unpaid_loss(), token.call("balanceOf", room.house)
 
     before = reading()
     flows = Flows()

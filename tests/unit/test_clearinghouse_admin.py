@@ -22,6 +22,7 @@ SETTERS = {
     "setOracleHub": ("governance", (STRANGER.address,)),
     "setTreasury": ("governance", (STRANGER.address, 1)),
     "setInterestCurve": ("risk", (CURVE,)),
+    "setWaterfall": ("risk", ({"conversionThreshold": 0, "conversionDiscount": 0, "lossShare": 0},)),
     "listAsset": ("governance", (STRANGER.address, 1)),
     "setDepositCap": ("risk", (1, 1, DAY)),
     "setOutflowLimit": ("risk", (1, 1, DAY)),

@@ -114,7 +114,7 @@ def test_withdraw__more_than_the_vault_holds__refused(system: System, market: Ma
 
 def test_withdraw__flat_account__needs_neither_prices_nor_margin_I25(system: System, market: Market):
     market.fund(OWNER, USDC=100, WETH=1, WBTC=1)
-    for contract in (system.oracle_hub, system.margin_engine, system.exchange, system.auctions):
+    for contract in (system.oracle_hub, system.margin_engine, system.exchange):
         system.evm.set_code(contract.address, INVALID_CODE)
     for asset in (SETTLEMENT, WETH, WBTC):
         withdraw(system, OWNER, asset, ALL)

@@ -59,6 +59,7 @@ def swapped_sources(system: System) -> tuple[Any, ...]:
     return 2, system.contract("second source ETH"), system.contract("first source ETH")
 
 
+WATERFALL = {"conversionThreshold": BILLION // 10, "conversionDiscount": BILLION // 100, "lossShare": 0}
 ACTS: dict[tuple[str, str], Arguments] = {
     ("Clearinghouse", "setMarginEngine"): lambda system: (system.margin_engine,),
     ("Clearinghouse", "setOracleHub"): lambda system: (system.oracle_hub,),
@@ -69,6 +70,7 @@ ACTS: dict[tuple[str, str], Arguments] = {
     ("Clearinghouse", "listOptions"): lambda system: (2, only_expiry(system), [wad(2_500)], 15, wad(1)),
     ("Clearinghouse", "setExpiries"): lambda system: (system.expiries,),
     ("Clearinghouse", "setInterestCurve"): lambda system: (CURVE,),
+    ("Clearinghouse", "setWaterfall"): lambda system: (WATERFALL,),
     ("Clearinghouse", "setDepositCap"): lambda system: (1, 0, 0),
     ("Clearinghouse", "setOutflowLimit"): lambda system: (1, 0, DAY),
     ("Clearinghouse", "setOpenInterestCap"): lambda system: (1, 0),
@@ -156,6 +158,10 @@ TOO_FAR: list[tuple[str, str, Arguments, str]] = [
     ("Clearinghouse", "setInterestCurve", lambda s: (CURVE | {"kinkRate": BILLION + 1},), "ParameterOutOfBounds"),
     ("Clearinghouse", "setInterestCurve", lambda s: (CURVE | {"kink": BILLION},), "ParameterOutOfBounds"),
     ("Clearinghouse", "setInterestCurve", lambda s: (CURVE | {"reserveFactor": BILLION},), "ParameterOutOfBounds"),
+    *(
+        ("Clearinghouse", "setWaterfall", lambda s, name=name: (WATERFALL | {name: BILLION // 5 + 1},), "ParameterOutOfBounds")
+        for name in ("conversionThreshold", "conversionDiscount", "lossShare")
+    ),
     ("Clearinghouse", "setDepositCap", lambda s: (1, wad(60_000), DAY - 1), "ParameterOutOfBounds"),
     ("Clearinghouse", "setDepositCap", lambda s: (0, wad(1), DAY), "ParameterOutOfBounds"),
     ("Clearinghouse", "setUnderlyingLimits", lambda s: (2, LIMITS | {"priceBand": 10**8 + 1}), "ParameterOutOfBounds"),

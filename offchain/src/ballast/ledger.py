@@ -15,6 +15,7 @@ from typing import Any
 
 from ballast.chain.ids import KIND_OPTION, account_id, kind_of
 from ballast.chain.logs import Event
+from ballast.claims import Claims, supply_shares
 from ballast.errors import BallastError
 
 RAY = 10**27
@@ -40,10 +41,14 @@ class LedgerAccount:
     Attributes:
         cash: As last written, wad; interest since then is not in it.
         interest_index: Index at which `cash` was written: the supply index if it is ≥ 0, else the borrow index.
+        shares: Supply shares of the cash as last written.
+        epoch: The epoch of the claims in which that was.
     """
 
     cash: int = 0
     interest_index: int = RAY
+    shares: int = 0
+    epoch: int = 0
     collaterals: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     positions: dict[int, Position] = field(default_factory=lambda: defaultdict(Position))
     in_liquidation: bool = False
@@ -66,6 +71,8 @@ class Ledger:
         self.supply_index = RAY
         self.borrow_index = RAY
         self.uncovered_loss = 0
+        self.losses_recorded = 0
+        self.claims = Claims()
         self.fees_charged = 0
         self.fees_distributed = 0
         self.insurance_account = 0
@@ -108,7 +115,15 @@ class Ledger:
         for account in self._rewritten:
             entry = self.accounts[account]
             entry.interest_index = self.supply_index if entry.cash >= 0 else self.borrow_index
+            self.claims.keep_shares(account, entry.shares, entry.epoch)
+            entry.shares, entry.epoch = supply_shares(entry.cash, entry.interest_index), self.claims.epoch
         self._rewritten.clear()
+
+    def claim_of(self, account: int) -> tuple[int, int]:
+        """What an account lost to socialised losses and was not repaid, and what it can collect; wad."""
+        entry = self.accounts[account]
+        _, outstanding, collectable = self.claims.of(account, entry.shares, entry.epoch)
+        return outstanding, collectable
 
     def _change_asset(self, account: int, asset: int, change: int) -> None:
         if asset == CASH:
@@ -240,6 +255,38 @@ class Ledger:
     def _on_LossRecorded(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_cash(a["account"], a["amount"])
         self.uncovered_loss += a["amount"]
+        self.losses_recorded += a["amount"]
+        return (a["account"],)
+
+    def _on_LossSocialised(self, a: dict[str, Any]) -> Iterable[int]:
+        # What the act wrote, it wrote before the cut.
+        self._stamp_rewritten()
+        self.claims.cut(self.supply_index - a["supplyIndex"], a["amount"])
+        self.supply_index = a["supplyIndex"]
+        self.uncovered_loss -= a["amount"]
+        if (self.claims.epoch, self.uncovered_loss) != (a["epoch"], a["uncoveredLoss"]):
+            raise UnexplainedEvent(f"a loss of {a['amount']} is socialised in epoch {a['epoch']}")
+        return [account for account, entry in self.accounts.items() if entry.cash > 0]
+
+    def _on_ClaimsRepaid(self, a: dict[str, Any]) -> Iterable[int]:
+        self.claims.repay(a["amount"])
+        self.fees_distributed += a["amount"]
+        return ()
+
+    def _on_ClaimCollected(self, a: dict[str, Any]) -> Iterable[int]:
+        entry = self.accounts[a["account"]]
+        amount = self.claims.collect(a["account"], entry.shares, entry.epoch)
+        if amount != a["amount"]:
+            raise UnexplainedEvent(f"account {a['account']:#x} collects {a['amount']} of a claim of {amount}")
+        entry.epoch = self.claims.epoch
+        self._change_cash(a["account"], amount)
+        return (a["account"],)
+
+    def _on_Converted(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_asset(a["account"], a["asset"], -a["amount"])
+        self._change_asset(a["account"], CASH, a["payment"])
+        self.net_deposits[a["asset"]] -= a["amount"]
+        self.net_deposits[CASH] += a["payment"]
         return (a["account"],)
 
     def _on_LiquidationFlagSet(self, a: dict[str, Any]) -> Iterable[int]:

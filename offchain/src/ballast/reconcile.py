@@ -96,6 +96,7 @@ def reconcile(
         *_compare_accounts(ledger, on_chain, vault),
         *_compare_tokens(system, ledger, on_chain, vault, block),
         *_compare_clearing(ledger, instruments),
+        *_compare_claims(system, ledger, accounts, block),
         *_sizes_sum_to_zero(on_chain, instruments),
         *_value_is_conserved(system, ledger, on_chain, instruments, vault, block),
     ]
@@ -149,6 +150,16 @@ def _compare_clearing(ledger: Ledger, instruments: dict[int, Any]) -> Iterator[C
             yield _equal("storage", f"instrument {index}: cleared quote", kept.quote, report.clearedQuote)
 
 
+def _compare_claims(system: System, ledger: Ledger, accounts: list[int], block: BlockRef) -> Iterator[Check]:
+    if ledger.claims.epoch == 0:
+        return
+    views = system.read_all([("Clearinghouse", "claimOf", [account]) for account in accounts], block)
+    for account, view in zip(accounts, views, strict=True):
+        outstanding, collectable = ledger.claim_of(account)
+        yield _equal("storage", f"claim of {account:#x}", outstanding, view.outstanding)
+        yield _equal("storage", f"collectable claim of {account:#x}", collectable, view.collectable)
+
+
 def _sizes_sum_to_zero(on_chain: dict[int, Any], instruments: dict[int, Any]) -> Iterator[Check]:
     sums = {index: report.clearedSize for index, report in instruments.items()}
     longs: dict[int, int] = defaultdict(int)
@@ -178,12 +189,13 @@ def _value_is_conserved(
     positions = sum(len(view.positions) for view in on_chain.values())
     scale = 10 ** (18 - ledger.assets[CASH].decimals)
     deposited = ledger.net_deposits[CASH] * scale
-    owed = cash + sum(quotes.values()) + vault.fees - vault.uncoveredLoss
+    owed = cash + sum(quotes.values()) + vault.fees + vault.claimPool - vault.uncoveredLoss
     slack = 2 * (len(on_chain) + positions)
     balance = token_balance(system, ledger.assets[CASH].token, block) * scale
     yield Check("I1", "settlement tokens held, all claims", balance, owed, balance >= owed)
     yield Check("I3", "net deposits, all claims", deposited, owed, 0 <= deposited - owed <= slack)
-    yield _equal("I3", "uncovered loss, Σ losses recorded", vault.uncoveredLoss, ledger.uncovered_loss)
+    yield _equal("I3", "uncovered loss, Σ losses recorded and not socialised", vault.uncoveredLoss, ledger.uncovered_loss)
+    yield _equal("storage", "repaid to claims and not collected", ledger.claims.pool, vault.claimPool)
     for index, total in sorted(quotes.items()):
         yield _equal("I4", f"instrument {index}: Σ quote, −Σ moved to cash", total, -ledger.moved_to_cash[index])
 
