@@ -89,7 +89,9 @@ abstract contract Acts is Trading, Lock {
         OpenAccount memory account,
         Act memory act
     ) private returns (uint256 amount) {
-        if (msg.sender != account.id.ownerOf()) revert IClearinghouseCore.NotAuthorised(account.id, msg.sender);
+        if (msg.sender != account.id.ownerOf()) {
+            revert IClearinghouseCore.NotAuthorised(account.id, msg.sender);
+        }
         amount = act.amount == type(uint256).max ? _balanceOf(account, act.asset) : act.amount;
         if (amount == 0) revert IClearinghouseCore.ZeroAmount();
         int256 cash = account.cash;

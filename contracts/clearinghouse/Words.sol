@@ -77,10 +77,7 @@ function packIndices(uint256 supply, uint256 borrow, uint256 accruedAt, uint256 
     return IndexWord.wrap((accruedAt << 224) | (epoch << 212) | (borrow << 106) | supply);
 }
 
-function unpackIndices(IndexWord word)
-    pure
-    returns (uint256 supply, uint256 borrow, uint256 accruedAt, uint256 epoch)
-{
+function unpackIndices(IndexWord word) pure returns (uint256 supply, uint256 borrow, uint256 accruedAt, uint256 epoch) {
     uint256 raw = IndexWord.unwrap(word);
     uint256 mask = (1 << 106) - 1;
     supply = raw & mask;

@@ -165,10 +165,11 @@ def equity_at_end(stage: Stage, starts: Sequence[Event], auctions: Sequence[Even
 
 
 def bad_debt(stage: Stage) -> int:
-    """Loss that nobody covered, and debt that stands in accounts worth less than nothing."""
+    """Loss that nobody covered, or all who hold cash did, and debt that stands in accounts worth less than nothing."""
     accounts = [account_id(trader.key.address) for trader in stage.traders]
     under_water = sum(max(0, -stage.view("Clearinghouse", "marginOf", account).equity) for account in accounts)
-    return int(stage.view("Clearinghouse", "vaultState").uncoveredLoss) + under_water
+    borne_by_all = stage.view("Clearinghouse", "claims").outstanding
+    return int(stage.view("Clearinghouse", "vaultState").uncoveredLoss + borne_by_all) + under_water
 
 
 def margin_saved(stage: Stage, arithmetic: Arithmetic) -> float:

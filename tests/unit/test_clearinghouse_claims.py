@@ -70,7 +70,7 @@ def claim_of(system: System, who: Trader) -> tuple[int, int]:
 
 
 def earn(system: System, market: Market, fee: int) -> int:
-    """A trade pays `fee`; what of it goes to insurance, or to who comes before it. Its makers end with what they had."""
+    """A trade pays `fee`. Returns what of it goes to insurance and to who comes before it."""
     market.fund(MAKER, USDC=fee // WAD + 1_000)
     exchange = drive(system, system.exchange)
     instrument, price = market.instrument("ETH"), wad(2_500)

@@ -6,7 +6,7 @@ from tests.support.clearing import LENDER, borrow, cash_of, imbalance
 from tests.support.evm import reverts
 from tests.support.system import DAY, WAD, Market, System, trader, wad
 
-BORROWER, BUYER = trader("borrower"), trader("buyer")
+BORROWER, BUYER, MAKER = trader("borrower"), trader("buyer"), trader("maker")
 WETH = 2
 DEBT = 10_000
 
@@ -91,9 +91,7 @@ def test_convert__collateral_without_a_trusted_price__refused(system: System, sh
 
 def test_convert__collateral_that_hedges__refused_where_risk_would_rise(system: System, short: Market):
     """Short ETH against its WETH, the account is safe; without the WETH it would not be."""
-    short.fund(LENDER, USDC=100_000)
-    short.trade(LENDER, BORROWER, "ETH", 16)
-    lent = system.clearinghouse.call("vaultState").tokens
-    system.clearinghouse.transact("withdraw", LENDER.account, 0, lent, LENDER.address, sender=LENDER.address)
+    short.fund(MAKER, WETH=100)
+    short.trade(MAKER, BORROWER, "ETH", 24)
     with reverts("InitialMarginShortfall", account=BORROWER.account):
         convert(system, wad(4))

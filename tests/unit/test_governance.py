@@ -159,7 +159,12 @@ TOO_FAR: list[tuple[str, str, Arguments, str]] = [
     ("Clearinghouse", "setInterestCurve", lambda s: (CURVE | {"kink": BILLION},), "ParameterOutOfBounds"),
     ("Clearinghouse", "setInterestCurve", lambda s: (CURVE | {"reserveFactor": BILLION},), "ParameterOutOfBounds"),
     *(
-        ("Clearinghouse", "setWaterfall", lambda s, name=name: (WATERFALL | {name: BILLION // 5 + 1},), "ParameterOutOfBounds")
+        (
+            "Clearinghouse",
+            "setWaterfall",
+            lambda s, name=name: (WATERFALL | {name: BILLION // 5 + 1},),
+            "ParameterOutOfBounds",
+        )
         for name in ("conversionThreshold", "conversionDiscount", "lossShare")
     ),
     ("Clearinghouse", "setDepositCap", lambda s: (1, wad(60_000), DAY - 1), "ParameterOutOfBounds"),

@@ -194,7 +194,9 @@ def _value_is_conserved(
     balance = token_balance(system, ledger.assets[CASH].token, block) * scale
     yield Check("I1", "settlement tokens held, all claims", balance, owed, balance >= owed)
     yield Check("I3", "net deposits, all claims", deposited, owed, 0 <= deposited - owed <= slack)
-    yield _equal("I3", "uncovered loss, Σ losses recorded and not socialised", vault.uncoveredLoss, ledger.uncovered_loss)
+    yield _equal(
+        "I3", "uncovered loss, Σ losses recorded and not socialised", vault.uncoveredLoss, ledger.uncovered_loss
+    )
     yield _equal("storage", "repaid to claims and not collected", ledger.claims.pool, vault.claimPool)
     for index, total in sorted(quotes.items()):
         yield _equal("I4", f"instrument {index}: Σ quote, −Σ moved to cash", total, -ledger.moved_to_cash[index])

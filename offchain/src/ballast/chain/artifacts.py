@@ -14,7 +14,9 @@ from typing import Any
 from ballast.errors import ConfigurationError
 
 MANIFEST = Path(".build") / "__local__.json"
-JOINED = {"Clearinghouse": ("ClearinghouseLiquidation", "ClearinghouseReports", "ClearinghouseUpkeep", "ClearinghouseAdmin")}
+JOINED = {
+    "Clearinghouse": ("ClearinghouseLiquidation", "ClearinghouseReports", "ClearinghouseUpkeep", "ClearinghouseAdmin")
+}
 """Contracts that pass calls they do not know on to another's code: one address answers to all these ABIs."""
 
 
