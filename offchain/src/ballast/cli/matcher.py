@@ -60,7 +60,7 @@ def run(poll: float, json_logs: bool, rpc_url: str | None, deployment: str | Non
     """
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
-        raise ConfigurationError(f"this needs {', '.join(missing)}: pip install 'ballast[matcher]'")
+        raise ConfigurationError(f"this needs {', '.join(missing)}: install the package with its extra `matcher`")
     from ballast.matcher.process import assembled, serve
 
     configure_logging(json_logs)

@@ -54,7 +54,10 @@ def _limited(request: Request) -> None:
 TheMatcher = Annotated[Matcher, Depends(_matcher)]
 Instrument = Annotated[str, Path(examples=["PERP:ETH"], max_length=80)]
 _FAULTS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "A problem document", "content": {PROBLEM_TYPE: {}}}
+    "default": {
+        "description": "A problem document",
+        "content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}},
+    }
 }
 
 
@@ -165,7 +168,7 @@ async def problem(code: str) -> dict[str, Any]:
 
 
 class LimitBody:
-    """Refuses bodies larger than any order, declared or not, before they are read whole."""
+    """Refuses bodies larger than any order, declared or not, before anything looks at them."""
 
     def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
         self._app = app
@@ -176,20 +179,27 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._largest:
+        body = await self._read(receive) if declared.isdigit() and int(declared) <= self._largest else None
+        if body is None:
             await _answer(Refused("too-large"))(scope, receive, send)
             return
-        seen = 0
+        parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def counted() -> Message:
-            nonlocal seen
+        async def buffered() -> Message:
+            return parts.pop() if parts else await receive()
+
+        await self._app(scope, buffered, send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body; None where it is too large."""
+        body = b""
+        while True:
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._largest:
-                raise Refused("too-large")
-            return message
-
-        await self._app(scope, counted, send)
+            body += message.get("body", b"")
+            if len(body) > self._largest:
+                return None
+            if not message.get("more_body", False):
+                return body
 
 
 def create_app(matcher: Matcher, limit: RateLimit) -> FastAPI:

@@ -76,6 +76,11 @@ class Feed:
                 self._subscribers[channel].append(subscriber)
         return channel
 
+    def listening(self) -> int:
+        """How many subscriptions there are."""
+        with self._sequencer.state():
+            return sum(map(len, self._subscribers.values()))
+
     def leave(self, subscriber: Subscriber, channels: Iterable[str]) -> None:
         with self._sequencer.state():
             for channel in channels:

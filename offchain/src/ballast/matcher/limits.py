@@ -26,6 +26,9 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._buckets)
+
     def take(self, client: str) -> bool:
         """Whether the client may ask once more now."""
         now = self._clock()

@@ -9,6 +9,7 @@ from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
+from eth_keys.exceptions import BadSignature
 from eth_utils import keccak
 
 from ballast.chain.contracts import System
@@ -71,7 +72,7 @@ def is_recovered(signer: str, digest: bytes, signature: bytes) -> bool:
         return False
     try:
         return bool(Account._recover_hash(digest, signature=signature).lower() == signer.lower())
-    except ValueError:
+    except (BadSignature, ValueError):
         return False
 
 
