@@ -20,6 +20,7 @@ COMMANDS = {
     "reconcile": "ballast.cli.reconcile:reconcile",
     "risk": "ballast.cli.risk:risk",
     "surface": "ballast.cli.surface:surface",
+    "waterfall": "ballast.cli.waterfall:waterfall",
     "whatif": "ballast.cli.whatif:whatif",
 }
 
