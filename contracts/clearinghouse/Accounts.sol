@@ -9,13 +9,21 @@ import {AccountId} from "../types/AccountId.sol";
 import {Markets} from "./Markets.sol";
 import {Vault} from "./Vault.sol";
 import {Market} from "./Market.sol";
-import {Header, PositionWord, packHeader, packPair, packPosition, unpackHeader, unpackPair} from "./Words.sol";
-import {OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
+import {
+    Header,
+    PositionWord,
+    packHeader,
+    packOption,
+    packPair,
+    packPosition,
+    unpackHeader,
+    unpackPair
+} from "./Words.sol";
+import {OpenAccount, WorkingSet, placesForMarkets, withRoom} from "./WorkingSet.sol";
 
 /// @title Accounts: opened into memory, changed there, written once
 abstract contract Accounts is Vault, Markets {
     uint256 internal constant MAX_COLLATERALS = 8;
-    uint256 internal constant MAX_POSITIONS = 64;
     /// @dev Of an account's positions: each costs a bid its oracle.
     uint256 internal constant MAX_UNDERLYINGS = 8;
     uint256 private constant FREE = type(uint256).max;
@@ -51,7 +59,8 @@ abstract contract Accounts is Vault, Markets {
         }
     }
 
-    /// @dev Reads an account, with its positions and their markets, at most once.
+    /// @dev Reads an account, with its positions and their markets, at most once; of options the position alone, which
+    ///      tells what they are.
     /// @return place Of it among the set's accounts.
     function _loadAccount(WorkingSet memory set, AccountId id) internal view returns (uint256 place) {
         for (; place < set.accountCount; ++place) {
@@ -65,15 +74,46 @@ abstract contract Accounts is Vault, Markets {
         // With room for one more, which a trade may open.
         account.positions = new PositionWord[](count + 1);
         account.markets = placesForMarkets(count + 1);
-        mapping(uint256 place => PositionWord) storage positions = _accounts[id].positions;
-        for (uint256 k; k < count; ++k) {
-            PositionWord position = positions[k];
-            account.storedPositions[k] = account.positions[k] = position;
-            Market memory market = _loadMarket(set, position.instrumentIn());
-            account.markets[k] = market;
-            account.underlyings |= 1 << market.underlying;
-        }
+        _loadPositions(set, account);
         if (!_isFlat(account)) _needCollateral(set, account.foundAssets);
+    }
+
+    function _loadPositions(WorkingSet memory set, OpenAccount memory account) private view {
+        mapping(uint256 place => PositionWord) storage stored = _accounts[account.id].positions;
+        PositionWord[] memory found = account.storedPositions;
+        PositionWord[] memory positions = account.positions;
+        uint256 underlyings;
+        // Unchecked: places are 64, underlyings have eight bits.
+        unchecked {
+            for (uint256 k; k < found.length; ++k) {
+                PositionWord position = stored[k];
+                found[k] = positions[k] = position;
+                if (position.isOption()) {
+                    underlyings |= 1 << position.underlyingIn();
+                    set.metExpiry = true;
+                } else {
+                    Market memory market = _loadMarket(set, position.instrumentIn());
+                    account.markets[k] = market;
+                    underlyings |= 1 << market.underlying;
+                }
+            }
+        }
+        account.underlyings = underlyings;
+        set.needed |= underlyings;
+    }
+
+    /// @dev The instrument of a position; an option's is read when somebody first asks for it.
+    function _marketAt(
+        WorkingSet memory set,
+        OpenAccount memory account,
+        uint256 place
+    ) internal view returns (Market memory market) {
+        PositionWord position = account.positions[place];
+        if (!position.isOption()) return account.markets[place];
+        // Its expiry was met with the position: it need not be asked for again.
+        bool metExpiry = set.metExpiry;
+        market = _loadMarket(set, position.instrumentIn());
+        set.metExpiry = metExpiry;
     }
 
     function _needCollateral(WorkingSet memory set, uint256 assets) internal view {
@@ -108,8 +148,8 @@ abstract contract Accounts is Vault, Markets {
             if (account.opened) continue;
             account.opened = true;
             for (uint256 k = account.storedPositions.length; k != 0;) {
-                Market memory market = account.markets[--k];
-                int256 value = _realiseAt(account, k);
+                if (_keepsValue(set, account.storedPositions[--k])) continue;
+                (Market memory market, int256 value) = _realiseAt(set, account, k);
                 if (market.settled) {
                     int256 size = account.storedPositions[k].sizeIn();
                     emit IClearinghouseCore.PositionSettled(account.id, uint24(market.index), size, market.mark, value);
@@ -120,12 +160,22 @@ abstract contract Accounts is Vault, Markets {
         }
     }
 
+    /// @dev Whether a position is an option that is not settled, of which nothing is realised.
+    function _keepsValue(WorkingSet memory set, PositionWord position) internal pure returns (bool) {
+        return position.isOption() && !(set.anySettled && _isSettled(set, position.expiryKeyIn()));
+    }
+
     /// @dev Moves the value of one position into cash: of a settled one all there is, its other side taken by the
-    ///      clearing account; of a perpetual or future where its price is trusted; of an option nothing. To be called from
-    ///      the last place down, as a settled position leaves its place to the last.
-    function _realiseAt(OpenAccount memory account, uint256 place) internal pure returns (int256 value) {
-        Market memory market = account.markets[place];
-        if (!market.settled && (market.option || !market.isTrusted())) return 0;
+    ///      clearing account; of a perpetual or future where its price is trusted. To be called from the last place down, as
+    ///      a settled position leaves its place to the last.
+    function _realiseAt(
+        WorkingSet memory set,
+        OpenAccount memory account,
+        uint256 place
+    ) internal view returns (Market memory market, int256 value) {
+        market = _marketAt(set, account, place);
+        if (market.spot == 0) _markMarket(set, market);
+        if (!market.settled && !market.isTrusted()) return (market, 0);
         PositionWord position = account.positions[place];
         value = _valueOf(position, market);
         account.cash += value;
@@ -257,7 +307,8 @@ abstract contract Accounts is Vault, Markets {
         quote += position.quoteIn();
         _countOpenInterest(market, before, size);
         if (size != 0) {
-            account.positions[place] = packPosition(market.index, size, quote);
+            account.positions[place] =
+                market.option ? packOption(market.index, size, market.id) : packPosition(market.index, size, quote);
             return;
         }
         _removePosition(account, place);
@@ -284,12 +335,7 @@ abstract contract Accounts is Vault, Markets {
         }
         _bind(account, market.underlying);
         if (count == account.positions.length) {
-            PositionWord[] memory positions = new PositionWord[](2 * count + 1);
-            Market[] memory markets = placesForMarkets(2 * count + 1);
-            for (uint256 k; k < count; ++k) {
-                (positions[k], markets[k]) = (account.positions[k], account.markets[k]);
-            }
-            (account.positions, account.markets) = (positions, markets);
+            (account.positions, account.markets) = (withRoom(account.positions), withRoom(account.markets));
         }
         account.markets[count] = market;
     }

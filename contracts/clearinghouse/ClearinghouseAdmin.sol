@@ -16,10 +16,10 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {ExpiryPhase, IExpiries} from "../interfaces/IExpiries.sol";
 import {BILLION, RAY} from "../math/FixedPoint.sol";
 import {InstrumentId, InstrumentKind, OptionType, instrumentIdOf, perpOf} from "../types/InstrumentId.sol";
-import {Market, STRIKE_UNIT, unpackTerms} from "./Market.sol";
+import {Market, unpackTerms} from "./Market.sol";
 import {Markets} from "./Markets.sol";
 import {Vault} from "./Vault.sol";
-import {packIndices} from "./Words.sol";
+import {STRIKE_UNIT, packIndices} from "./Words.sol";
 import {Totals} from "./WorkingSet.sol";
 
 /// @title The clearinghouse's setters
@@ -199,7 +199,7 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Vault, Markets, AccessManage
         for (uint256 i; i < strikes.length; ++i) {
             uint256 strike = strikes[i];
             _requireAtLeast("strike", strike, STRIKE_UNIT);
-            _requireAtMost("strike", strike, type(uint80).max * STRIKE_UNIT);
+            _requireAtMost("strike", strike, type(uint64).max * STRIKE_UNIT);
             if (strike % STRIKE_UNIT != 0) revert ParameterOutOfBounds("strike", strike, STRIKE_UNIT);
             _listDated(OptionType.Call, underlying, expiry, strike, sizeStepExponent, openInterestCap);
             _listDated(OptionType.Put, underlying, expiry, strike, sizeStepExponent, openInterestCap);

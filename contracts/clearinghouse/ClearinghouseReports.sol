@@ -13,12 +13,13 @@ import {
 import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {Portfolio} from "../types/Portfolio.sol";
+import {Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Continued} from "./Continued.sol";
 import {Market} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
 import {PositionWord, positionNonceIn, unpackPair} from "./Words.sol";
-import {OpenAccount, Totals, WorkingSet} from "./WorkingSet.sol";
+import {OpenAccount, Totals, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
+import {SafeCastLib} from "solady/utils/SafeCastLib.sol";
 
 /// @title The clearinghouse's reports
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it has nothing to tell.
@@ -28,7 +29,26 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
 
     /// @inheritdoc IClearinghouseReports
     function portfolioOf(AccountId account) external view returns (Portfolio memory) {
-        return _portfolio(_view(account).accounts[0]);
+        WorkingSet memory set = _view(account);
+        OpenAccount memory opened = set.accounts[0];
+        return Portfolio(opened.cash, _collateralLegs(opened.header.assets, opened.amounts), _positionLegs(set, opened));
+    }
+
+    function _positionLegs(
+        WorkingSet memory set,
+        OpenAccount memory opened
+    ) private view returns (PositionLeg[] memory legs) {
+        legs = new PositionLeg[](opened.header.positionCount);
+        for (uint256 k; k < legs.length; ++k) {
+            PositionWord position = opened.positions[k];
+            Market memory market = _marketAt(set, opened, k);
+            legs[k] = PositionLeg({
+                instrument: market.id,
+                size: int128(position.sizeIn()),
+                mark: market.dated ? 0 : SafeCastLib.toUint128(market.mark),
+                offset: SafeCastLib.toInt128(_offsetOf(position, market))
+            });
+        }
     }
 
     /// @inheritdoc IClearinghouseReports
@@ -42,17 +62,29 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
         _loadAccount(set, account);
         OpenAccount memory opened = set.accounts[0];
         _readQuotes(set);
-        _markOptions(set);
         report.cash = opened.cash;
         report.positionNonce = uint64(opened.header.positionNonce);
         report.boundUnderlying = uint8(opened.header.boundUnderlying);
         report.inLiquidation = opened.header.inLiquidation;
         report.collaterals = _collateralViews(opened);
-        report.positions = new PositionView[](opened.header.positionCount);
-        for (uint256 k; k < report.positions.length; ++k) {
+        report.positions = _positionViews(set, opened);
+    }
+
+    function _positionViews(
+        WorkingSet memory set,
+        OpenAccount memory opened
+    ) private view returns (PositionView[] memory views) {
+        views = new PositionView[](opened.header.positionCount);
+        Market[] memory markets = placesForMarkets(views.length);
+        for (uint256 k; k < views.length; ++k) {
+            markets[k] = _marketAt(set, opened, k);
+        }
+        _markMarkets(set);
+        _markOptions(set);
+        for (uint256 k; k < views.length; ++k) {
             PositionWord position = opened.positions[k];
-            Market memory market = opened.markets[k];
-            report.positions[k] = PositionView({
+            Market memory market = markets[k];
+            views[k] = PositionView({
                 index: uint24(market.index),
                 instrument: market.id,
                 size: position.sizeIn(),

@@ -4,18 +4,22 @@ pragma solidity ^0.8.30;
 import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
-import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {magnitude} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
-import {CollateralLeg, Portfolio, PositionLeg} from "../types/Portfolio.sol";
+import {CollateralLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
+import {EngineCall, EngineCalls, LegPlace} from "./EngineCall.sol";
 import {Market} from "./Market.sol";
 import {PositionWord} from "./Words.sol";
 import {Check, OpenAccount, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 
 /// @title The one margin check
 abstract contract MarginCheck is Accounts {
+    using EngineCalls for EngineCall;
+    using EngineCalls for LegPlace;
+
     /// @dev Each account, once, after all changes.
     function _checkAll(WorkingSet memory set) internal {
         for (uint256 i; i < set.accountCount; ++i) {
@@ -84,43 +88,55 @@ abstract contract MarginCheck is Accounts {
     }
 
     function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory) {
-        return _assessPortfolio(set, _portfolio(account));
+        CollateralLeg[] memory collaterals = _collateralLegs(account.header.assets, account.amounts);
+        uint256 count = account.header.positionCount;
+        return _assessLegs(set, account.cash, collaterals, account.positions, count, account.markets);
     }
 
     /// @dev As the account was found, what it was given since included: deposits are always allowed.
     function _assessFound(WorkingSet memory set, OpenAccount memory account) private view returns (Margin memory) {
-        Portfolio memory portfolio;
-        portfolio.cash = account.foundCash + account.deposited;
-        portfolio.collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
-        portfolio.positions =
-            _positionLegs(account.storedPositions, _foundMarkets(set, account), account.storedPositions.length);
-        return _assessPortfolio(set, portfolio);
+        CollateralLeg[] memory collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
+        PositionWord[] memory found = account.storedPositions;
+        return
+            _assessLegs(
+                set, account.foundCash + account.deposited, collaterals, found, found.length, placesForMarkets(0)
+            );
     }
 
-    function _assessPortfolio(WorkingSet memory set, Portfolio memory portfolio) private view returns (Margin memory) {
-        return IMarginEngine(_marginEngine).assess(portfolio, set.quotes, set.expiries, set.settlementTokenUsd);
-    }
-
-    function _foundMarkets(
+    /// @param markets Of the positions that are no options; none where the set has to be asked for them.
+    function _assessLegs(
         WorkingSet memory set,
-        OpenAccount memory account
-    ) private view returns (Market[] memory markets) {
-        markets = placesForMarkets(account.storedPositions.length);
-        for (uint256 k; k < markets.length; ++k) {
-            markets[k] = _loadMarket(set, account.storedPositions[k].instrumentIn());
+        int256 cash,
+        CollateralLeg[] memory collaterals,
+        PositionWord[] memory positions,
+        uint256 count,
+        Market[] memory markets
+    ) private view returns (Margin memory) {
+        (EngineCall request, LegPlace leg) = EngineCalls.encode(
+            cash, collaterals, count, set.quotes, set.expiries, set.settlementTokenUsd
+        );
+        // Unchecked: places.
+        unchecked {
+            for (uint256 k; k < count; ++k) {
+                PositionWord position = positions[k];
+                InstrumentId id = position.optionIn();
+                uint256 mark;
+                int256 offset;
+                if (!position.isOption()) {
+                    Market memory market = markets.length == 0 ? _loadMarket(set, position.instrumentIn()) : markets[k];
+                    // The engine prices dated instruments itself, and refuses what has too many bits.
+                    (id, mark, offset) = (market.id, market.dated ? 0 : market.mark, _offsetOf(position, market));
+                }
+                leg = leg.write(id, position.sizeIn(), mark, offset);
+            }
         }
-    }
-
-    function _portfolio(OpenAccount memory account) internal view returns (Portfolio memory portfolio) {
-        portfolio.cash = account.cash;
-        portfolio.collaterals = _collateralLegs(account.header.assets, account.amounts);
-        portfolio.positions = _positionLegs(account.positions, account.markets, account.header.positionCount);
+        return request.send(_marginEngine);
     }
 
     function _collateralLegs(
         uint256 assets,
         uint256[8] memory amounts
-    ) private view returns (CollateralLeg[] memory legs) {
+    ) internal view returns (CollateralLeg[] memory legs) {
         // Unchecked: amounts have 128 bits, a scale 60, places are eight.
         unchecked {
             uint256 count;
@@ -140,24 +156,6 @@ abstract contract MarginCheck is Accounts {
         }
     }
 
-    function _positionLegs(
-        PositionWord[] memory positions,
-        Market[] memory markets,
-        uint256 count
-    ) private pure returns (PositionLeg[] memory legs) {
-        legs = new PositionLeg[](count);
-        for (uint256 k; k < count; ++k) {
-            PositionWord position = positions[k];
-            Market memory market = markets[k];
-            PositionLeg memory leg = legs[k];
-            leg.instrument = market.id;
-            leg.size = int128(position.sizeIn());
-            // The engine prices dated instruments itself.
-            if (!market.dated) leg.mark = SafeCast.toUint128(market.mark);
-            leg.offset = SafeCast.toInt128(_offsetOf(position, market));
-        }
-    }
-
     /// @dev Margin of an account as it is stored, opened afresh, everything accrued and realised in memory only.
     function _marginNow(AccountId id) internal view returns (Margin memory) {
         WorkingSet memory set = _view(id);
@@ -172,7 +170,7 @@ abstract contract MarginCheck is Accounts {
         _needCollateral(set, account.foundAssets);
         _readQuotes(set);
         for (uint256 k = account.storedPositions.length; k != 0;) {
-            _realiseAt(account, --k);
+            if (!_keepsValue(set, account.storedPositions[--k])) _realiseAt(set, account, k);
         }
     }
 }

@@ -5,6 +5,7 @@ import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
 import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
 import {OracleState} from "../types/Quote.sol";
+import {STRIKE_UNIT} from "./Words.sol";
 
 /// @notice One instrument in memory, accrued to now.
 /// @param index Its registry index.
@@ -87,9 +88,6 @@ type FundingWord is uint256;
 ///  | type (7)   |        |             |          |                |                                            |
 ///  +------------+--------+-------------+----------+----------------+--------------------------------------------+
 type TermsWord is uint256;
-
-/// @dev Strikes are multiples of this many wei of the value unit.
-uint256 constant STRIKE_UNIT = 1e9;
 
 function packFunding(Market memory market) pure returns (FundingWord) {
     return FundingWord.wrap(

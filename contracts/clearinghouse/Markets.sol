@@ -25,12 +25,12 @@ import {Market, TermsWord, unpackFunding, unpackTerms} from "./Market.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
 import {PositionWord} from "./Words.sol";
 import {WorkingSet} from "./WorkingSet.sol";
-import {LibSort} from "solady/utils/LibSort.sol";
 
 /// @title Instruments: funding, basis, marks, open interest
 abstract contract Markets is ClearinghouseStorage {
     /// @dev A constant basis b pays b of the index in this time.
     int256 private constant FUNDING_PERIOD = 8 hours;
+    uint256 internal constant MAX_POSITIONS = 64;
 
     /// @dev Reads an instrument, funding accrued to now, at most once.
     function _loadMarket(WorkingSet memory set, uint256 index) internal view returns (Market memory market) {
@@ -92,51 +92,98 @@ abstract contract Markets is ClearinghouseStorage {
     /// @dev Gives each market of the set its price, once the quotes are known; options that are not settled wait for
     ///      `_markOptions`.
     function _markMarkets(WorkingSet memory set) internal pure {
-        Quote[] memory quotes = set.quotes;
-        uint256 place;
         for (uint256 i; i < set.marketCount; ++i) {
             Market memory market = set.markets[i];
-            if (market.spot != 0) continue;
-            Quote memory quote = quotes[place];
-            // Neighbours are often of one underlying, so the search begins where the last one ended.
-            while (quote.underlying != market.underlying) quote = quotes[place = (place + 1) % quotes.length];
-            market.spot = quote.index;
-            market.state = quote.state;
-            if (market.dated) _markDated(set, market);
-            else market.mark = mulDivDown(market.spot, uint256(SIGNED_BILLION + market.basis), BILLION);
+            if (market.spot == 0) _markMarket(set, market);
         }
     }
 
+    function _markMarket(WorkingSet memory set, Market memory market) internal pure {
+        Quote[] memory quotes = set.quotes;
+        Quote memory quote = quotes[0];
+        for (uint256 i = 1; quote.underlying != market.underlying; ++i) {
+            quote = quotes[i];
+        }
+        market.spot = quote.index;
+        market.state = quote.state;
+        if (market.dated) _markDated(set, market);
+        else market.mark = mulDivDown(market.spot, uint256(SIGNED_BILLION + market.basis), BILLION);
+    }
+
     function _markDated(WorkingSet memory set, Market memory market) private pure {
-        (, uint256 place) = LibSort.searchSorted(set.expiryKeys, _expiryKeyOf(market));
-        ExpiryQuote memory quote = set.expiries[place];
+        ExpiryQuote memory quote = _expiryQuote(set, _expiryKeyOf(market));
         market.expiryTrusted = quote.trusted;
         market.settled = quote.openShare == 0;
         if (market.settled) market.mark = _payoff(market, quote.fixedPart);
         else if (!market.option) market.mark = _forward(quote, market.spot);
     }
 
+    /// @dev Of an expiry that was met before the quotes were read.
+    function _expiryQuote(WorkingSet memory set, uint256 key) private pure returns (ExpiryQuote memory) {
+        uint256 place;
+        while (set.expiryKeys[place] != key) ++place;
+        return set.expiries[place];
+    }
+
+    function _isSettled(WorkingSet memory set, uint256 key) internal pure returns (bool) {
+        return _expiryQuote(set, key).openShare == 0;
+    }
+
     /// @dev Asks for every expiry met so far.
     function _readExpiries(WorkingSet memory set) internal view {
         if (!set.metExpiry) return;
         set.metExpiry = false;
-        uint256[] memory keys = new uint256[](set.marketCount);
-        uint256 count;
-        uint256 last;
-        for (uint256 i; i < set.marketCount; ++i) {
-            Market memory market = set.markets[i];
-            if (!market.dated) continue;
-            uint256 key = _expiryKeyOf(market);
-            // Neighbours are often of one expiry, and few are left to sort.
-            if (key != last) keys[count++] = last = key;
+        uint256[] memory keys = _expiriesMet(set);
+        ExpiryQuote[] memory quotes = IExpiries(_expiries).quotesOf(keys);
+        (set.expiryKeys, set.expiries) = (keys, quotes);
+        for (uint256 i; i < quotes.length; ++i) {
+            if (quotes[i].openShare == 0) set.anySettled = true;
         }
-        // Only shortens the array.
+    }
+
+    /// @dev Of instruments, and of options that were not asked for.
+    /// @return keys Ascending, each once.
+    function _expiriesMet(WorkingSet memory set) private pure returns (uint256[] memory keys) {
+        // Unchecked: counts.
+        unchecked {
+            keys = new uint256[](set.marketCount + MAX_POSITIONS * set.accountCount);
+            // Only shortens the array, which then grows within its room.
+            assembly ("memory-safe") {
+                mstore(keys, 0)
+            }
+            for (uint256 i; i < set.marketCount; ++i) {
+                Market memory market = set.markets[i];
+                if (market.dated) _insert(keys, _expiryKeyOf(market));
+            }
+            for (uint256 i; i < set.accountCount; ++i) {
+                PositionWord[] memory positions = set.accounts[i].storedPositions;
+                for (uint256 k; k < positions.length; ++k) {
+                    PositionWord position = positions[k];
+                    if (position.isOption()) _insert(keys, position.expiryKeyIn());
+                }
+            }
+        }
+    }
+
+    /// @dev Keeps the keys ascending, each once. They mostly come in their order, so the search begins at the end.
+    function _insert(uint256[] memory keys, uint256 key) private pure {
         assembly ("memory-safe") {
-            mstore(keys, count)
+            let place := add(keys, shl(5, mload(keys)))
+            for {} 1 { place := sub(place, 32) } {
+                // The length is in the place before the first.
+                if or(eq(place, keys), lt(mload(place), key)) { break }
+                if eq(mload(place), key) {
+                    key := 0
+                    break
+                }
+            }
+            if key {
+                let end := add(keys, shl(5, mload(keys)))
+                mcopy(add(place, 64), add(place, 32), sub(end, place))
+                mstore(add(place, 32), key)
+                mstore(keys, add(mload(keys), 1))
+            }
         }
-        LibSort.insertionSort(keys);
-        LibSort.uniquifySorted(keys);
-        (set.expiryKeys, set.expiries) = (keys, IExpiries(_expiries).quotesOf(keys));
     }
 
     function _expiryKeyOf(Market memory market) private pure returns (uint256) {

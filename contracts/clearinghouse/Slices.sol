@@ -39,7 +39,7 @@ abstract contract Slices is MarginCheck, Claims {
         if (slice.endsAuction) _setLiquidation(from, false);
         if (slice.fraction != 0) {
             _payRewards(set, from, to, slice);
-            _moveSlice(from, to, slice);
+            _moveSlice(set, from, to, slice);
             ++to.header.positionNonce;
             to.check = Check.NewRisk;
         }
@@ -100,7 +100,12 @@ abstract contract Slices is MarginCheck, Claims {
         emit IClearinghouseCore.CashTransferred(from.id, to.id, amount);
     }
 
-    function _moveSlice(OpenAccount memory from, OpenAccount memory to, Slice memory slice) private {
+    function _moveSlice(
+        WorkingSet memory set,
+        OpenAccount memory from,
+        OpenAccount memory to,
+        Slice memory slice
+    ) private {
         int256 cash = mulWadDown(from.cash - int256(slice.keptCash), int256(slice.fraction));
         SlicedCollateral[] memory collaterals = _slicedCollaterals(from, slice.fraction);
         SlicedPosition[] memory positions = _slicedPositions(from, slice.fraction);
@@ -109,7 +114,7 @@ abstract contract Slices is MarginCheck, Claims {
         to.cash += cash;
         if (slice.payment != 0) _pay(to, from, slice.payment);
         _moveCollaterals(from, to, collaterals);
-        _movePositions(from, to, positions);
+        _movePositions(set, from, to, positions);
     }
 
     function _slicedCollaterals(
@@ -159,12 +164,17 @@ abstract contract Slices is MarginCheck, Claims {
 
     /// @dev Backwards, so that a position that closes is replaced by one already moved. The instruments of `from` are
     ///      distinct: only what `to` held before can meet them.
-    function _movePositions(OpenAccount memory from, OpenAccount memory to, SlicedPosition[] memory positions) private {
+    function _movePositions(
+        WorkingSet memory set,
+        OpenAccount memory from,
+        OpenAccount memory to,
+        SlicedPosition[] memory positions
+    ) private {
         uint256 held = to.header.positionCount;
         for (uint256 k = positions.length; k != 0;) {
             SlicedPosition memory part = positions[--k];
             if (part.size == 0 && part.quote == 0) continue;
-            Market memory market = from.markets[k];
+            Market memory market = _marketAt(set, from, k);
             _changePositionAt(from, k, market, -part.size, -part.quote);
             _changePositionAt(to, _placeAmong(to, held, part.instrument), market, part.size, part.quote);
         }

@@ -3,6 +3,8 @@ pragma solidity ^0.8.30;
 
 import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
+import {InstrumentId, InstrumentKind} from "../types/InstrumentId.sol";
+
 /// @notice Cash of one account and the index at which it was written: the supply index where it is positive, else the
 ///         borrow index; 0 while the account has never held cash. The epoch counts the cuts of the supply index up to then.
 ///
@@ -86,20 +88,43 @@ function unpackIndices(IndexWord word) pure returns (uint256 supply, uint256 bor
     accruedAt = raw >> 224;
 }
 
-/// @notice One position of one account; zero where the slot is free.
+/// @notice One position of one account; zero where the slot is free. An option's quote balance is always 0, so that its
+///         terms take the room: a margin check reads one word an option.
 ///
-///   255         232 231            128 127             0
-///  +---------------+------------------+-----------------+
-///  | instrument(24)| size (int104)    | quote (int128)  |
-///  +---------------+------------------+-----------------+
+///   255         232 231            128 127      120 119                                            0
+///  +---------------+------------------+------------+------------------------------------------------+
+///  | instrument(24)| size (int104)    | option     | quote (int120)                                 |
+///  |               |                  | type (8)   | option: underlying (8), expiry (40), strike (64)|
+///  +---------------+------------------+------------+------------------------------------------------+
+///   Option type 0 is no option. Strikes in 1e9 wei of the value unit.
 type PositionWord is uint256;
 
-using {instrumentIn, sizeIn, quoteIn, samePosition as ==} for PositionWord global;
+using {
+    instrumentIn,
+    sizeIn,
+    quoteIn,
+    isOption,
+    underlyingIn,
+    expiryKeyIn,
+    optionIn,
+    samePosition as ==
+} for PositionWord global;
 
+/// @dev Strikes are multiples of this many wei of the value unit, with 64 bits left.
+uint256 constant STRIKE_UNIT = 1e9;
+
+/// @dev Of a perpetual or future.
 function packPosition(uint256 instrument, int256 size, int256 quote) pure returns (PositionWord) {
     return PositionWord.wrap(
-        (instrument << 232) | (uint256(uint104(SafeCast.toInt104(size))) << 128) | uint128(SafeCast.toInt128(quote))
+        (instrument << 232) | (uint256(uint104(SafeCast.toInt104(size))) << 128) | uint120(SafeCast.toInt120(quote))
     );
+}
+
+/// @param option What it is; its strike was checked when it was listed.
+function packOption(uint256 instrument, int256 size, InstrumentId option) pure returns (PositionWord) {
+    uint256 id = InstrumentId.unwrap(option);
+    uint256 terms = (uint256(uint8(id >> 192)) << 120) | (uint256(uint48(id >> 200)) << 64) | uint128(id) / STRIKE_UNIT;
+    return PositionWord.wrap(PositionWord.unwrap(packPosition(instrument, size, 0)) | terms);
 }
 
 function samePosition(PositionWord a, PositionWord b) pure returns (bool) {
@@ -115,7 +140,32 @@ function sizeIn(PositionWord word) pure returns (int256) {
 }
 
 function quoteIn(PositionWord word) pure returns (int256) {
-    return int128(uint128(PositionWord.unwrap(word)));
+    return word.isOption() ? int256(0) : int120(uint120(PositionWord.unwrap(word)));
+}
+
+function isOption(PositionWord word) pure returns (bool) {
+    return uint8(PositionWord.unwrap(word) >> 120) != 0;
+}
+
+/// @dev Of an option, as are the following.
+function underlyingIn(PositionWord word) pure returns (uint256) {
+    return uint8(PositionWord.unwrap(word) >> 104);
+}
+
+/// @dev As `expiryKeyOf` has it.
+function expiryKeyIn(PositionWord word) pure returns (uint256) {
+    return uint48(PositionWord.unwrap(word) >> 64);
+}
+
+function optionIn(PositionWord word) pure returns (InstrumentId) {
+    uint256 raw = PositionWord.unwrap(word);
+    // Underlying and expiry lie side by side in both words. Unchecked: below 2^94.
+    unchecked {
+        return InstrumentId.wrap(
+            (uint256(InstrumentKind.Option) << 248) | (uint256(uint48(raw >> 64)) << 200)
+                | (uint256(uint8(raw >> 120)) << 192) | (uint64(raw) * STRIKE_UNIT)
+        );
+    }
 }
 
 /// @notice What else an account is.

@@ -52,7 +52,7 @@ struct Totals {
 /// @param foundAmounts As found, with what came in.
 /// @param storedPositions As read.
 /// @param positions Now, `header.positionCount` of them; may be longer than that.
-/// @param markets The instrument of each of `positions`.
+/// @param markets The instrument of each of `positions` but options, which `_marketAt` asks for.
 /// @param underlyings Bitmap of those of the positions met so far.
 /// @param opened Whether its positions have been realised.
 /// @param check What must hold at the end.
@@ -83,12 +83,13 @@ struct OpenAccount {
 /// @notice Everything one call works on: read once, changed in memory, written once.
 /// @param totals The vault's cash books.
 /// @param accounts Opened so far, `accountCount` of them; longer than that.
-/// @param markets Instruments met so far, `marketCount` of them; longer than that.
+/// @param markets Instruments asked for so far, `marketCount` of them; longer than that.
 /// @param metMarkets Bitmap of their registry indices, modulo 256.
 /// @param quotes By ascending underlying.
 /// @param metExpiry Whether a dated instrument was met since `expiries` were read.
 /// @param expiryKeys Of `expiries`, ascending.
 /// @param expiries Quotes of every expiry met before they were read.
+/// @param anySettled Whether the price of any of them is final.
 /// @param settlementTokenUsd Wad.
 /// @param quoted Bitmap of the underlyings in `quotes`.
 /// @param needed Bitmap of the underlyings met so far.
@@ -103,6 +104,7 @@ struct WorkingSet {
     bool metExpiry;
     uint256[] expiryKeys;
     ExpiryQuote[] expiries;
+    bool anySettled;
     uint256 settlementTokenUsd;
     uint256 quoted;
     uint256 needed;
@@ -128,26 +130,56 @@ function placesForMarkets(uint256 count) pure returns (Market[] memory places) {
     }
 }
 
+/// @dev The same items with room for as many more, and two.
+function withRoom(uint256[] memory items) pure returns (uint256[] memory larger) {
+    larger = new uint256[](2 * items.length + 2);
+    assembly ("memory-safe") {
+        mcopy(add(larger, 32), add(items, 32), shl(5, mload(items)))
+    }
+}
+
+/// @dev The same of positions, or of markets: a word each, too.
+function withRoom(PositionWord[] memory positions) pure returns (PositionWord[] memory larger) {
+    uint256[] memory words;
+    assembly ("memory-safe") {
+        words := positions
+    }
+    words = withRoom(words);
+    assembly ("memory-safe") {
+        larger := words
+    }
+}
+
+function withRoom(Market[] memory markets) pure returns (Market[] memory larger) {
+    uint256[] memory words;
+    assembly ("memory-safe") {
+        words := markets
+    }
+    words = withRoom(words);
+    assembly ("memory-safe") {
+        larger := words
+    }
+}
+
 function addAccount(WorkingSet memory set, OpenAccount memory account) pure {
     OpenAccount[] memory items = set.accounts;
     uint256 count = set.accountCount++;
     if (count == items.length) {
-        set.accounts = placesForAccounts(2 * count + 2);
-        for (uint256 i; i < count; ++i) {
-            set.accounts[i] = items[i];
+        uint256[] memory words;
+        assembly ("memory-safe") {
+            words := items
         }
+        words = withRoom(words);
+        assembly ("memory-safe") {
+            items := words
+        }
+        set.accounts = items;
     }
-    set.accounts[count] = account;
+    items[count] = account;
 }
 
 function addMarket(WorkingSet memory set, Market memory market) pure {
-    Market[] memory items = set.markets;
     uint256 count = set.marketCount++;
-    if (count == items.length) {
-        set.markets = placesForMarkets(2 * count + 2);
-        for (uint256 i; i < count; ++i) {
-            set.markets[i] = items[i];
-        }
-    }
+    if (count == set.markets.length) set.markets = withRoom(set.markets);
     set.markets[count] = market;
 }

@@ -44,7 +44,7 @@ def test_list_options__a_strike__one_call_and_one_put(system: System, dated: Dat
         assert (report.sizeStep, report.openInterestCap) == (10**STEP_EXPONENT, CAP)
 
 
-@pytest.mark.parametrize("strike", [0, 10**9 - 1, 2_500 * WAD + 1, 2**80 * 10**9])
+@pytest.mark.parametrize("strike", [0, 10**9 - 1, 2_500 * WAD + 1, 2**64 * 10**9])
 def test_list_options__strike_off_its_grid__refused(system: System, dated: DatedMarket, strike: int):
     with reverts("ParameterOutOfBounds"):
         arguments = (dated.underlying, dated.expiry, [strike], STEP_EXPONENT, CAP)
@@ -98,6 +98,25 @@ def test_option__traded__premium_moves_at_once_and_no_quote_stays(system: System
     assert (held.size, held.quote, held.value) == (wad("1.5"), 0, value)
     assert system.clearinghouse.call("marginOf", LONG.account).equity == wad(100_000) - (premium - value)
     assert imbalance(system, ACCOUNTS) == 0
+
+
+def test_margin_of__every_kind_of_leg__is_the_engines_of_the_portfolio(system: System, dated: DatedMarket):
+    market, house = dated.market, system.clearinghouse
+    market.fund(LONG, WETH=2)
+    sold, bought = dated.call(3_000), dated.put(2_000)
+    for instrument, size in ((market.instrument("ETH"), 1), (dated.future, 3), (bought, 4)):
+        dated.trade(LONG, SHORT, instrument, size)
+    dated.trade(SHORT, LONG, sold, 5)
+    market.set_price("ETH", 2_600)
+    portfolio = house.call("portfolioOf", LONG.account)
+    held = [(leg.instrument >> 248, leg.size) for leg in portfolio.positions]
+    assert held == [(1, wad(1)), (2, wad(3)), (3, wad(4)), (3, -wad(5))]
+    named = [house.call("instrumentOf", index).id for index in (bought, sold)]
+    assert [leg.instrument for leg in portfolio.positions[2:]] == named
+    quotes, settlement_token_usd = system.oracle_hub.call("quotesOf", 1 << dated.underlying)
+    expiries = system.expiries.call("quotesOf", [dated.key])
+    margin = system.margin_engine.call("assess", portfolio, quotes, expiries, settlement_token_usd)
+    assert tuple(house.call("marginOf", LONG.account)) == tuple(margin)
 
 
 def test_option__fill_outside_the_band_around_its_mark__refused(system: System, dated: DatedMarket):
