@@ -87,6 +87,26 @@ def test_wash_trades__push_mark_and_funding_no_further_than_the_clamp__I19(desk:
     assert 0 < pushed <= index * limit * elapsed // (BILLION * FUNDING_PERIOD)
 
 
+def test_wash_trades__to_liquidate_a_neighbour__move_him_by_the_clamp_at_most(desk: Desk, attacker: Seat) -> None:
+    """An hour at the lower edge costs a position half a per cent of its value: who has so much above maintenance margin
+    is not liquidated by it, and who is has lost no more than that."""
+    victim, sibling = desk.seat("victim", funds=12_000), desk.fund(empty_account_of(attacker), 100_000)
+    desk.trade(victim, desk.seat("maker", funds=1_000_000), 10, desk.price)
+    desk.market.set_price("ETH", 1_880)
+    clamp = 10 * desk.mark() * desk.limits.basis_limit // BILLION
+    before = desk.margin_of(victim)
+    assert 0 < before.equity - before.maintenanceMargin < 2 * clamp
+    for step in range(12):
+        buyer, seller = (attacker, sibling) if step % 2 else (sibling, attacker)
+        desk.trade_exactly(buyer, seller, 5 * WAD, desk.edge(-1))
+        desk.market.advance(300)
+
+    pushed = desk.margin_of(victim)
+    assert 0 < before.equity - pushed.equity <= clamp
+    with reverts("NotLiquidatable", account=victim.account):
+        desk.system.auctions.transact("start", victim.account, 0)
+
+
 def test_dust_wash_trade__makes_no_sample__I19(desk: Desk, attacker: Seat) -> None:
     sibling = desk.fund(empty_account_of(attacker), 100_000)
     index = desk.mark()

@@ -106,20 +106,20 @@ class Scratch:
         source.write_text(mutation.applied(original))
         try:
             self._install(self._compiled(mutation.builds))
-            status, killers, detail = judge(self._run(mutation.tests, stop_early=True), mutation.reverts)
+            status, killers, detail = judge(self._run(mutation.tests), mutation.reverts)
         except CompileFault as fault:
             status, killers, detail = BROKEN, (), str(fault)
         finally:
             source.write_text(original)
         return Verdict(mutation.id, status, killers, detail, round(time.monotonic() - started, 1))
 
-    def _run(self, tests: Sequence[str], stop_early: bool = False) -> list[dict[str, str]]:
+    def _run(self, tests: Sequence[str]) -> list[dict[str, str]]:
         verdict = self.folder / ".build" / "verdict.json"
         verdict.unlink(missing_ok=True)
         environment = {**os.environ, VARIABLE: str(verdict), "CI": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(self.folder / "offchain" / "src"), str(self.folder)])
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "tools.mutation.verdict"]
-        command += ["-m", "", *(["-x"] if stop_early else []), *dict.fromkeys(tests)]
+        command += ["-m", "", *dict.fromkeys(tests)]
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=SLOWEST_RUN
         )
