@@ -161,6 +161,18 @@ def test_realise__by_anyone__moves_value_to_cash_and_nothing_else(
     assert system.clearinghouse.transact("realise", TAKER.account).events("Realised") == []
 
 
+def test_realise__at_a_stale_price__moves_nothing(system: System, market: Market, exchange: Module, eth: int):
+    """A gain that nobody vouches for any more does not become cash, which bears interest and is taken out."""
+    exchange.settle(BOTH, Fill(eth, wad(2), MARK))
+    market.set_price("ETH", 2_600)
+    del market.prices["ETH"]
+    market.advance(27 * HOUR)
+    receipt = system.clearinghouse.transact("realise", TAKER.account)
+    assert receipt.events("Realised") == []
+    assert cash_of(system, TAKER.account) == wad(100_000)
+    assert position_of(system, TAKER.account).value == wad(200)
+
+
 def test_realise__in_liquidation__refused(system: System, exchange: Module):
     drive(system, system.auctions).run(("startLiquidation", TAKER.account, 0, 0))
     with reverts("AccountInLiquidation", account=TAKER.account):
