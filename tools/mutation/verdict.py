@@ -22,11 +22,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             _ends.append({"test": item.nodeid, "end": "passed"})
         return
     raised = call.excinfo.value
-    if call.when == "call" and isinstance(raised, AssertionError):
+    if call.when == "call" and _is_assertion(raised):
         _ends.append({"test": item.nodeid, "end": "assertion"})
     else:
         name = getattr(raised, "name", None) or type(raised).__name__
         _ends.append({"test": item.nodeid, "end": "error", "error": str(name), "text": str(raised)[:300]})
+
+
+def _is_assertion(raised: BaseException) -> bool:
+    """Also `[event] = receipt.events(…)`, which says how many there are."""
+    return isinstance(raised, AssertionError) or (isinstance(raised, ValueError) and "to unpack" in str(raised))
 
 
 def pytest_sessionfinish() -> None:
