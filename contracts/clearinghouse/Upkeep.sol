@@ -80,6 +80,16 @@ abstract contract Upkeep is IClearinghouseUpkeep, Accounts, Claims, Lock {
     }
 
     /// @inheritdoc IClearinghouseUpkeep
+    function payBounty(AccountId account, uint256 amount) external onlyUnderLock(_exchange) {
+        _requireOwner(account);
+        WorkingSet memory set = _newSet();
+        set.totals.newFeesRay -= SafeCast.toInt256(amount) * SIGNED_RAY;
+        _changeCash(set, account, int256(amount));
+        _saveTotals(set.totals);
+        emit IClearinghouseCore.BountyPaid(account, amount);
+    }
+
+    /// @inheritdoc IClearinghouseUpkeep
     function depositForModule(address from, uint256 amount) external onlyUnderLock(_insuranceFund) {
         WorkingSet memory set = _newSet();
         OpenAccount memory opened = _openLight(set, accountIdOf(msg.sender, 0));

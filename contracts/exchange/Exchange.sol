@@ -3,50 +3,25 @@ pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
-import {AccountId} from "../types/AccountId.sol";
+import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Fill} from "../types/Fill.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {DeadReason, Match, Order, OrderFlags, SignedOrder} from "../types/Order.sol";
 import {AllOrNone} from "./AllOrNone.sol";
 import {Candidate} from "./Candidate.sol";
 import {OrderLife} from "./OrderLife.sol";
+import {Rates} from "./Rates.sol";
+import {Settlement, SettlementWords} from "./Settlement.sol";
 import {SignatureCheck} from "./SignatureCheck.sol";
 import {Triggers} from "./Triggers.sol";
 
 /// @title Signed orders, settled in batches by anyone
 /// @notice Holds no funds. Verifies orders, keeps their fills, cancels and epochs, and hands fills to the clearinghouse.
-contract Exchange is Triggers, AccessManaged {
-    using SafeCast for uint256;
-
-    /// @dev One slot: 4 + 4 = 8 bytes.
-    struct FeeRates {
-        uint32 taker; // 1e9 is one
-        uint32 maker;
-    }
-
-    /// @dev A settlement between verification and record. `crossed[i]` is the match behind `fills[i]`; `anyWhole` tells
-    ///      whether any order is filled whole or not at all.
-    struct Settlement {
-        Candidate[] candidates;
-        AccountId[] accounts;
-        Fill[] fills;
-        Match[] crossed;
-        bool anyWhole;
-    }
-
-    /// @notice Highest fee that can be set: 0.5 % of notional, 1e9 is one.
-    uint32 public constant MAX_FEE = 5e6;
-
-    /// @dev size · price · rate is wad · wad · 1e9; a fee is wad.
-    uint256 private constant FEE_DIVISOR = 1e27;
-
-    FeeRates private _fees;
-
+contract Exchange is Triggers, Rates {
     constructor(address authority, IClearinghouse clearinghouse_) OrderLife(clearinghouse_) AccessManaged(authority) {}
 
     modifier onlyClearinghouse() {
@@ -59,10 +34,26 @@ contract Exchange is Triggers, AccessManaged {
     /// @inheritdoc IExchange
     function settle(SignedOrder[] memory orders, Match[] memory matches) external {
         clearinghouse.lock();
-        Settlement memory settlement = _prepare(orders, matches);
-        (bool[] memory applied, uint256[2][] memory delegateLosses) = clearinghouse.settleFills(_tradeOf(settlement));
-        _record(settlement, applied, delegateLosses);
+        _settle(orders, matches, accountIdOf(msg.sender, 0));
         clearinghouse.unlock();
+    }
+
+    /// @inheritdoc IExchange
+    function execute(SignedOrder[] memory orders, Match[] memory matches, AccountId executor) external {
+        clearinghouse.lock();
+        for (uint256 i; i < orders.length; ++i) {
+            // What cannot be armed now is skipped like any dead order; what never can makes the settlement revert.
+            if (orders[i].order.trigger != 0) try this.arm(orders[i]) {} catch {}
+        }
+        _settle(orders, matches, executor);
+        clearinghouse.unlock();
+    }
+
+    function _settle(SignedOrder[] memory orders, Match[] memory matches, AccountId executor) private {
+        Settlement memory settlement = _prepare(orders, matches, executor);
+        (bool[] memory applied, uint256[2][] memory delegateLosses) = clearinghouse.settleFills(_tradeOf(settlement));
+        uint256 bounties = _record(settlement, applied, delegateLosses);
+        if (bounties != 0) clearinghouse.payBounty(executor, bounties);
     }
 
     /// @inheritdoc IExchange
@@ -72,8 +63,9 @@ contract Exchange is Triggers, AccessManaged {
         returns (bytes memory trade, bytes memory context)
     {
         (SignedOrder[] memory orders, Match[] memory matches) = abi.decode(data, (SignedOrder[], Match[]));
-        Settlement memory settlement = _prepare(orders, matches);
-        return (_tradeOf(settlement), abi.encode(settlement));
+        // Accounts are open in the clearinghouse's memory meanwhile: nobody could be paid.
+        Settlement memory settlement = _prepare(orders, matches, AccountId.wrap(0));
+        return (_tradeOf(settlement), SettlementWords.pack(settlement));
     }
 
     function _tradeOf(Settlement memory settlement) private pure returns (bytes memory) {
@@ -86,25 +78,7 @@ contract Exchange is Triggers, AccessManaged {
         bool[] calldata applied,
         uint256[2][] calldata delegateLosses
     ) external onlyClearinghouse {
-        _record(abi.decode(context, (Settlement)), applied, delegateLosses);
-    }
-
-    // Fees --------------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IExchange
-    function setFees(uint32 takerFee, uint32 makerFee) external restricted {
-        if (takerFee > MAX_FEE) revert FeeOutOfBounds(takerFee, MAX_FEE);
-        if (makerFee > MAX_FEE) revert FeeOutOfBounds(makerFee, MAX_FEE);
-        _fees = FeeRates({taker: takerFee, maker: makerFee});
-        emit FeesSet(takerFee, makerFee);
-    }
-
-    // Views -------------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IExchange
-    function fees() external view returns (uint32 taker, uint32 maker) {
-        FeeRates memory rates = _fees;
-        return (rates.taker, rates.maker);
+        _record(SettlementWords.unpack(context), applied, delegateLosses);
     }
 
     // Verification ------------------------------------------------------------------------------------------------
@@ -112,7 +86,8 @@ contract Exchange is Triggers, AccessManaged {
     /// @dev Everything up to the clearinghouse's part. Emits the skips; writes nothing.
     function _prepare(
         SignedOrder[] memory orders,
-        Match[] memory matches
+        Match[] memory matches,
+        AccountId executor
     ) private returns (Settlement memory settlement) {
         uint256 distinctAccounts = _verify(settlement, orders);
         settlement.accounts = new AccountId[](distinctAccounts);
@@ -120,6 +95,7 @@ contract Exchange is Triggers, AccessManaged {
         // Those that are crossed move up over those that are skipped.
         settlement.crossed = matches;
         _cross(settlement, orders);
+        if (settlement.anyTriggered && AccountId.unwrap(executor) != 0) _addBounties(settlement, orders, executor);
     }
 
     function _verify(
@@ -140,6 +116,7 @@ contract Exchange is Triggers, AccessManaged {
             candidates[i].accountRank = distinctAccounts - 1;
             _verifyOne(candidates[i], orders[i], state);
             if (candidates[i].whole) settlement.anyWhole = true;
+            if (order.trigger != 0) settlement.anyTriggered = true;
         }
     }
 
@@ -183,7 +160,7 @@ contract Exchange is Triggers, AccessManaged {
     /// @dev Turns matches of live orders into fills, and trims the settlement's lists to what came of them.
     function _cross(Settlement memory settlement, SignedOrder[] memory orders) private {
         Match[] memory matches = settlement.crossed;
-        FeeRates memory rates = _fees;
+        RateTerms memory rates = _rates;
         // Position in `accounts` plus 1 by account rank; 0 where the account has no fill yet.
         uint256[] memory positions = new uint256[](settlement.accounts.length);
         uint256 accountCount;
@@ -247,7 +224,7 @@ contract Exchange is Triggers, AccessManaged {
         Candidate[] memory candidates,
         SignedOrder[] memory orders,
         Match memory crossing,
-        FeeRates memory rates
+        RateTerms memory rates
     ) private pure {
         Candidate memory takerState = candidates[crossing.taker];
         Candidate memory makerState = candidates[crossing.maker];
@@ -268,14 +245,37 @@ contract Exchange is Triggers, AccessManaged {
         fill.makerDelegate = makerState.delegate;
     }
 
+    /// @dev On top of the fees of orders that were triggered. An executor's own pay him nothing.
+    function _addBounties(Settlement memory settlement, SignedOrder[] memory orders, AccountId executor) private view {
+        RateTerms memory rates = _rates;
+        settlement.bounties = new uint256[](settlement.fills.length);
+        for (uint256 i; i < settlement.fills.length; ++i) {
+            (Fill memory fill, Match memory crossing) = (settlement.fills[i], settlement.crossed[i]);
+            Order memory taker = orders[crossing.taker].order;
+            Order memory maker = orders[crossing.maker].order;
+            uint128 ofTaker = _bountyOf(taker, executor, crossing.size, fill.price, rates, rates.taker);
+            uint128 ofMaker = _bountyOf(maker, executor, crossing.size, fill.price, rates, rates.maker);
+            fill.takerFee += ofTaker;
+            fill.makerFee += ofMaker;
+            settlement.bounties[i] = ofTaker + ofMaker;
+        }
+    }
+
+    function _bountyOf(
+        Order memory order,
+        AccountId executor,
+        uint128 size,
+        uint128 price,
+        RateTerms memory rates,
+        uint32 fee
+    ) private view returns (uint128) {
+        if (order.trigger == 0 || order.account == executor) return 0;
+        return _bountyDown(order, size, price, fee, _bountyRate(rates, _armedAt[hashOrder(order)]));
+    }
+
     function _propose(Candidate memory candidate, uint128 size) private pure {
         candidate.remaining -= size;
         candidate.proposed += size;
-    }
-
-    function _feeUp(Order memory order, uint128 size, uint128 price, uint32 rate) private pure returns (uint128) {
-        if (rate > order.maxFee) revert FeeAboveMaximum(order.account, rate, order.maxFee);
-        return Math.mulDiv(uint256(size) * price, rate, FEE_DIVISOR, Math.Rounding.Ceil).toUint128();
     }
 
     /// @dev The index of an order's account among those with a fill, which it joins at its first.
@@ -308,11 +308,17 @@ contract Exchange is Triggers, AccessManaged {
 
     // Record ------------------------------------------------------------------------------------------------------
 
-    function _record(Settlement memory settlement, bool[] memory applied, uint256[2][] memory delegateLosses) private {
+    /// @return bounties Of the fills that were applied, wad.
+    function _record(
+        Settlement memory settlement,
+        bool[] memory applied,
+        uint256[2][] memory delegateLosses
+    ) private returns (uint256 bounties) {
         for (uint256 i; i < settlement.fills.length; ++i) {
             Fill memory fill = settlement.fills[i];
             if (applied[i]) {
                 _chargeDelegates(settlement.accounts, fill, delegateLosses[i]);
+                if (settlement.bounties.length != 0) bounties += settlement.bounties[i];
             } else {
                 _withdrawProposal(settlement.candidates, settlement.crossed[i], fill);
             }

@@ -80,6 +80,8 @@ interface IClearinghouseCore {
         SlicedPosition[] positions
     );
     event LossRecorded(AccountId indexed account, uint256 amount, uint256 total);
+    /// @dev To the executor of triggered orders, out of the fees that their fills have been charged.
+    event BountyPaid(AccountId indexed account, uint256 amount);
     event FeesDistributed(uint256 toInsurance, uint256 toTreasury);
     event LiquidationFlagSet(AccountId indexed account, bool inLiquidation);
     event AssetListed(uint8 indexed asset, address indexed token, uint8 underlying, uint8 decimals);

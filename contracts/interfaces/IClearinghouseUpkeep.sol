@@ -22,6 +22,10 @@ interface IClearinghouseUpkeep {
     /// @notice Splits collected fees between the insurance fund's and the treasury's accounts. Anyone may call.
     function distributeFees() external;
 
+    /// @notice Exchange only: pays the executor of triggered orders out of the fees that they have just been charged.
+    /// @param amount Wad.
+    function payBounty(AccountId account, uint256 amount) external;
+
     /// @notice Insurance fund only: cash in and out of the fund's own account, with the token, unlimited by caps.
     function depositForModule(address from, uint256 amount) external;
 

@@ -35,6 +35,7 @@ interface IExchange {
     /// @dev `price` is the index or mark that reached the trigger, wad.
     event OrderArmed(AccountId indexed account, uint64 indexed nonce, bytes32 indexed orderHash, uint256 price);
     event FeesSet(uint32 takerFee, uint32 makerFee);
+    event BountySet(uint32 most, uint32 time);
 
     error NotAuthorised(AccountId account, address caller);
     error NotClearinghouse(address caller);
@@ -46,6 +47,8 @@ interface IExchange {
     error InstrumentMismatch(uint256 takerOrder, uint256 makerOrder);
     error FeeAboveMaximum(AccountId account, uint32 fee, uint32 maxFee);
     error FeeOutOfBounds(uint32 fee, uint32 bound);
+    error BountyOutOfBounds(uint32 most, uint32 bound);
+    error BountyTimeOutOfBounds(uint32 time, uint32 least, uint32 most);
     error PostOnlyTakes(uint256 orderIndex);
     error FillOrKillNotWhole(AccountId account, uint64 nonce);
     /// @dev The leg with this nonce was not filled whole, another of its group was.
@@ -68,11 +71,19 @@ interface IExchange {
     /// @dev Re-entrancy: under the clearinghouse's lock. Contracts that sign are called statically, with bounded gas,
     ///      before any state changes.
     /// @param orders Strictly ascending by (account, nonce): equal accounts are neighbours and no order is there twice.
+    ///      Bounties of triggered orders go to the caller's sub-account 0.
     /// @param matches Pairs of indices into `orders`.
     function settle(SignedOrder[] calldata orders, Match[] calldata matches) external;
 
+    /// @notice Arms, as `arm`, those of the orders that can be armed now, then settles as `settle`.
+    ///         A triggered order pays whoever has it filled a bounty: of notional, from 0 as it was armed in a line to
+    ///         `bounty`, within what its `maxFee` leaves beside the fee; to the clearinghouse it is part of its fee.
+    /// @param executor Account that the bounties are credited to; 0 for nobody, and no bounty. Its own orders pay none.
+    function execute(SignedOrder[] calldata orders, Match[] calldata matches, AccountId executor) external;
+
     /// @notice Clearinghouse only, first half of a batch's `Trade`: verifies the orders and turns the matches into fills.
-    ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`. Nothing is written.
+    ///         `settle` does the same, between taking the lock and `IClearinghouse.settleFills`. Nothing is written, and
+    ///         no bounty charged.
     /// @param data `abi.encode(SignedOrder[] orders, Match[] matches)`.
     /// @return trade What `IClearinghouse.settleFills` takes: distinct accounts, to which a dead order adds none, and the
     ///         matches whose orders are alive, in order.
@@ -123,6 +134,10 @@ interface IExchange {
     /// @notice Sets both fees, in 1e9 of notional, each at most `MAX_FEE`. Restricted.
     function setFees(uint32 takerFee, uint32 makerFee) external;
 
+    /// @notice Sets the bounty of triggered orders: `most`, in 1e9 of notional and at most `MAX_BOUNTY`, is reached `time`
+    ///         seconds after arming, a minute to an hour. Restricted.
+    function setBounty(uint32 most, uint32 time) external;
+
     function isDelegate(AccountId account, address delegate) external view returns (bool);
 
     function delegateOf(AccountId account, address delegate) external view returns (DelegateView memory);
@@ -152,4 +167,8 @@ interface IExchange {
     /// @return taker In 1e9 of notional.
     /// @return maker In 1e9 of notional.
     function fees() external view returns (uint32 taker, uint32 maker);
+
+    /// @return most In 1e9 of notional.
+    /// @return time Seconds from arming until the bounty is that.
+    function bounty() external view returns (uint32 most, uint32 time);
 }

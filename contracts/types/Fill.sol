@@ -9,7 +9,7 @@ pragma solidity ^0.8.30;
 /// @param makerReduceOnly The same for the maker.
 /// @param size Signed change of the taker's size, wad; the maker's changes by the negative.
 /// @param price In the value unit per unit, wad.
-/// @param takerFee In the value unit, wad.
+/// @param takerFee In the value unit, wad; with the bounty of a triggered order.
 /// @param makerFee In the value unit, wad.
 /// @param takerDelegate Who signed for the taker where it was not the owner, else 0: charged with the fill's loss
 ///        against the worse of mark and index.

@@ -6,12 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from ballast.chain.orders import DeadReason, Match, SignedOrder
+from ballast.chain.ids import account_id
+from ballast.chain.orders import DeadReason, Match, SignedOrder, settlement
+from ballast.risk.order_rates import fee_up
 from tests.support.evm import reverts
 from tests.support.trading import SYMBOL, WAD, Desk, Seat, skips
 
 STOP, FLOOR = 2_400, 2_390
 GROUP = 7
+NOBODY = 0
 TENTH = Decimal("0.1")
 
 
@@ -89,6 +92,81 @@ def test_trigger__armed_again_and_again__keeps_its_first_stamp(desk: Desk, victi
         with reverts("AlreadyArmed", at=armed_at):
             desk.arm(stop)
     assert desk.armed_at(stop) == armed_at
+
+
+# Bounties ----------------------------------------------------------------------------------------------------------
+
+
+def armed_stop(desk: Desk, victim: Seat) -> SignedOrder:
+    stop = stop_of(desk, victim)
+    desk.evm.advance(12)
+    desk.market.set_price(SYMBOL, STOP)
+    desk.arm(stop)
+    desk.evm.advance(300)
+    return stop
+
+
+def execute(desk: Desk, stop: SignedOrder, bid: SignedOrder, executor: int) -> None:
+    orders, matches = settlement([stop, bid], [Match(0, 1, 2 * WAD)])
+    desk.exchange.transact("execute", orders, matches, executor)
+
+
+def test_bounty__the_owner_executes_his_own__pays_himself_nothing(desk: Desk, victim: Seat, attacker: Seat) -> None:
+    """And it raises no tolerance of the rule that risk only falls."""
+    stop, before = armed_stop(desk, victim), desk.clearinghouse.call("vaultState").fees
+    execute(desk, stop, desk.signed(attacker, 2, STOP), victim.account)
+    taker, maker = desk.exchange.call("fees")
+    charged = desk.clearinghouse.call("vaultState").fees - before
+    assert charged == fee_up(2 * WAD, STOP * WAD, taker) + fee_up(2 * WAD, STOP * WAD, maker)
+
+
+def test_bounty__farmed_by_wash_trades_of_triggered_orders__costs_the_fees(
+    desk: Desk, victim: Seat, attacker: Seat
+) -> None:
+    """All three accounts are one person's: what one gains another loses, and the fees are gone."""
+    accounts = [victim.account, attacker.account, account_id(attacker.address, 9)]
+    stop = armed_stop(desk, victim)
+    before = sum(desk.clearinghouse.call("marginOf", account).equity for account in accounts)
+    execute(desk, stop, desk.signed(attacker, 2, STOP), accounts[2])
+    after = sum(desk.clearinghouse.call("marginOf", account).equity for account in accounts)
+    assert desk.clearinghouse.call("cashOf", accounts[2]) > 0
+    rates = desk.exchange.call("fees")
+    assert before - after >= sum(fee_up(2 * WAD, STOP * WAD, rate) for rate in rates)
+
+
+def test_bounty__bled_from_an_account_short_of_margin__must_leave_it_better_off(desk: Desk, attacker: Seat) -> None:
+    """Between maintenance and initial margin a fill must not lower equity less requirement, the bounty included.
+
+    Closing at mark frees more than fee and bounty take; a fill that opens cannot be paid for."""
+    poor, maker = desk.seat("poor", funds=2_000), desk.seat("maker")
+    desk.trade(poor, maker, 2, desk.price)
+    stop = armed_stop(desk, poor)
+    found = desk.margin_of(poor)
+    assert found.maintenanceMargin < found.equity < found.initialMargin
+    opening = desk.stop(poor, 2, STOP + 1, STOP)
+    desk.market.advance(12)
+    desk.arm(opening)
+    desk.market.advance(300)
+    with reverts("RiskNotReduced", account=poor.account):
+        execute(desk, opening, desk.signed(maker, -2, STOP), attacker.account)
+    execute(desk, stop, desk.signed(maker, 2, STOP), attacker.account)
+    left = desk.margin_of(poor)
+    assert left.equity - left.maintenanceMargin > found.equity - found.maintenanceMargin
+    assert desk.cash_of(attacker) > 100_000 * WAD
+
+
+def test_bounty__that_pushes_an_account_below_its_margin__reverts_the_fill(desk: Desk, attacker: Seat) -> None:
+    """There is enough for the fee, and not for the bounty beside it."""
+    poor, maker = desk.seat("poor", funds=1_898), desk.seat("maker")
+    opening = desk.stop(poor, 2, desk.price, desk.price)
+    desk.market.advance(12)
+    desk.arm(opening)
+    desk.market.advance(300)
+    ask = desk.signed(maker, -2, desk.price)
+    with reverts("InitialMarginShortfall", account=poor.account):
+        execute(desk, opening, ask, attacker.account)
+    execute(desk, opening, ask, NOBODY)
+    assert desk.size_of(poor) == 2 * WAD
 
 
 # Legs --------------------------------------------------------------------------------------------------------------

@@ -246,6 +246,11 @@ class Ledger:
         self.treasury_account = account_id(a["treasury"])
         return ()
 
+    def _on_BountyPaid(self, a: dict[str, Any]) -> Iterable[int]:
+        self._change_cash(a["account"], a["amount"])
+        self.fees_charged -= a["amount"]
+        return (a["account"],)
+
     def _on_FeesDistributed(self, a: dict[str, Any]) -> Iterable[int]:
         self._change_cash(self.insurance_account, a["toInsurance"])
         self._change_cash(self.treasury_account, a["toTreasury"])

@@ -378,7 +378,9 @@ class Blueprint:
         terms = network.auctions.as_struct()
         self._set("interest curve", house, "setInterestCurve", [curve], curve, lambda: house.call("interestCurve"))
         self._set("treasury", house, "setTreasury", list(treasury.values()), treasury, lambda: house.call("treasury"))
+        bounty = {"most": network.fees.bounty, "time": network.fees.bounty_time}
         self._set("trading fees", exchange, "setFees", list(rates.values()), rates, lambda: exchange.call("fees"))
+        self._set("bounties", exchange, "setBounty", list(bounty.values()), bounty, lambda: exchange.call("bounty"))
         self._set(
             "auction parameters",
             auctions,

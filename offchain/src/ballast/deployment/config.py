@@ -190,10 +190,13 @@ class Interest(Section):
 
 
 class Fees(Section):
-    """Of notional. `insurance_share` is the fund's part of all fees; the treasury gets the rest."""
+    """Of notional. `bounty` is what a triggered order pays its executor from `bounty_time` after it was armed.
+    `insurance_share` is the fund's part of all fees; the treasury gets the rest."""
 
     taker: Billionths
     maker: Billionths
+    bounty: Billionths
+    bounty_time: Seconds
     insurance_share: Billionths
 
 

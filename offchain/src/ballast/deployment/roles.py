@@ -63,6 +63,7 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
     },
     "Exchange": {
         "setFees": RoleId.RISK,
+        "setBounty": RoleId.RISK,
     },
     "Auctions": {
         "setParameters": RoleId.RISK,
@@ -97,6 +98,7 @@ OPEN: Mapping[str, Mapping[str, str]] = {
         "startLiquidation": "auctions",
         "endLiquidation": "auctions",
         "coverDebt": "auctions",
+        "payBounty": "exchange",
         "depositForModule": "insurance fund",
         "withdrawForModule": "insurance fund",
         "initialise": "the constructor",
@@ -114,6 +116,7 @@ OPEN: Mapping[str, Mapping[str, str]] = {
     "Exchange": {
         "settle": "anyone, with signed orders",
         "arm": "anyone, with a signed order and a price that has reached its trigger",
+        "execute": "anyone, with signed orders",
         "prepare": "clearinghouse",
         "record": "clearinghouse",
         "cancel": "account's owner or delegate",
