@@ -78,6 +78,16 @@ def test_arm__the_price_is_there__the_order_fills(
     assert [int(one["filled"]) for one in filled] == [WAD, WAD]
 
 
+def test_submit__a_triggered_order_whose_price_is_there__arms_and_fills_it(
+    stage: Stage, ballast: Ballast, traders: Pair, stop: Path, signed: Signed
+) -> None:
+    bid = signed(traders[1], "PERP:ETH", "+1", "2450")
+    assert ballast(traders[1], "order", "submit", str(stop), str(bid)).exit_code == 1, "not there yet"
+    move_price(stage, 0.98)
+    filled = orders_of(ballast, traders[1], "submit", str(stop), str(bid))
+    assert [int(one["filled"]) for one in filled] == [WAD, WAD]
+
+
 @pytest.mark.parametrize(
     "arguments", [("--trigger-below", "1", "--trigger-above", "2"), ("--on-mark",), ("--trigger-above", "0")]
 )

@@ -15,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 from rich.table import Table
 
 from ballast.chain.contracts import System
+from ballast.chain.ids import account_id
 from ballast.chain.lane import LaneSettings, TransactionLane
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import WAD, account_label, chain_options, console, json_option, money, print_json, reported
@@ -24,9 +25,10 @@ from ballast.keeper.decide import Policy, Snapshot
 from ballast.keeper.margin_calls import MarginCallWatch
 from ballast.keeper.metrics import Metrics
 from ballast.keeper.publisher import FilePrices, Publishers, QuorumPublisher, Views
-from ballast.keeper.runner import Keeper, stop_on_signals
+from ballast.keeper.runner import Duties, Keeper, Upkeep, stop_on_signals
 from ballast.keeper.scanner import FloatScanner
 from ballast.keeper.surfaces import FileSurfaces
+from ballast.keeper.triggers import TriggerDuty, TriggerPolicy
 from ballast.settings import Settings
 from ballast.store import Store
 
@@ -84,6 +86,11 @@ def keeper() -> None:
     multiple=True,
     help="Warn of this account's margin calls, with the cheapest cure.",
 )
+@click.option(
+    "--triggers",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of signed orders: arm the triggered ones, fill them with the plain ones, for their bounty.",
+)
 @click.option("--metrics-port", type=int, help="Serve Prometheus metrics on localhost.")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
 @click.option("--database", envvar="BALLAST_DATABASE", show_envvar=True, type=click.Path(path_type=Path))
@@ -134,9 +141,20 @@ def build(system: System, store: Store, settings: Settings, options: dict[str, A
     )
     lane = TransactionLane(system.connection, account, store, LaneSettings()) if account else None
     scanner = FloatScanner(system, options["margin_of_error"])
-    upkeep = Caretaker(system) if options["upkeep"] else None
+    upkeep = build_upkeep(system, account, policy, options)
     watch = MarginCallWatch(system, frozenset(options["alerts"]), metrics) if options["alerts"] else None
     return Keeper(system, store, scanner, policy, lane, publisher, metrics, upkeep, watch)
+
+
+def build_upkeep(
+    system: System, account: LocalAccount | None, policy: Policy, options: dict[str, Any]
+) -> Upkeep | None:
+    jobs: list[Upkeep] = [Caretaker(system)] if options["upkeep"] else []
+    if options["triggers"] and account is not None:
+        executor = policy.bidder or account_id(account.address)
+        costs = TriggerPolicy(arm_cost=policy.transaction_cost // 2, execute_cost=policy.transaction_cost)
+        jobs.append(TriggerDuty(system, options["triggers"], executor, costs))
+    return Duties(jobs) if jobs else None
 
 
 def build_publisher(system: System, account: LocalAccount | None, options: dict[str, Any]) -> Publishers | None:

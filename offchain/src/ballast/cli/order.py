@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import click
 
 from ballast.chain.contracts import System
+from ballast.chain.ids import account_id
 from ballast.chain.order_desk import LIFETIME, NoOrder, OrderDesk, Terms, domain_of, to_wad
 from ballast.chain.order_files import order_document, read_orders
 from ballast.chain.orders import Match, OrderDomain, SignedOrder, settlement
@@ -108,6 +109,7 @@ def sign(
 def submit(system: System, taker: Path, makers: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     """Settle a signed order, or legs, against others, in turn, each at its own limit. Anybody's key may send it.
 
+    Triggered orders whose price is there are armed on the way; their bounties go to the key's sub-account 0.
     Exit status 1 if nothing was filled.
 
     \b
@@ -125,7 +127,9 @@ def submit(system: System, taker: Path, makers: tuple[Path, ...], url: str | Non
     takers, others = read_orders([taker], domain), read_orders(makers, domain)
     orders = [*takers, *others]
     ascending, moved = settlement(orders, pairs_of(takers, others))
-    sent = send(system, Settings().account(), "settle", system.call("Exchange", "settle", ascending, moved))
+    key = Settings().account()
+    call = system.call("Exchange", "execute", ascending, moved, account_id(key.address))
+    sent = send(system, key, "settle", call)
     statuses = statuses_of(system, orders)
     if as_json:
         print_json({"transaction": sent, "orders": statuses})

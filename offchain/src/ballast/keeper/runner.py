@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,6 +62,17 @@ class Stop(Protocol):
     def is_set(self) -> bool: ...
 
     def wait(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Duties:
+    """Several jobs of upkeep, in order."""
+
+    jobs: Sequence[Upkeep]
+
+    def work(self, lane: TransactionLane, block: BlockRef, now: int, accounts: Mapping[int, Any]) -> None:
+        for job in self.jobs:
+            job.work(lane, block, now, accounts)
 
 
 @dataclass
