@@ -159,6 +159,13 @@ def test_commands__submit_book_withdraw__speak_to_a_running_matcher(
     result = ballast(buyer, "order", "submit", str(file), "--matcher", matcher.url)
     assert result.exit_code == 0, result.output
     (answer,) = json.loads(result.output)
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text(result.output)
+    audit = ballast(buyer, "matcher", "audit", "--matcher", matcher.url, "--receipt", str(receipt))
+    assert audit.exit_code == 0, audit.output
+    assert "1 orders" in audit.output
+    receipt.write_text(result.output.replace('"sequence": 1', '"sequence": 2'))
+    assert ballast(buyer, "matcher", "audit", "--matcher", matcher.url, "--receipt", str(receipt)).exit_code == 1
     assert answer["receipt"]["matcher"] == exchange.operator.address
     shown = ballast(buyer, "matcher", "book", "PERP:ETH", "--matcher", matcher.url, "--json")
     assert json.loads(shown.output)["asks"] == [[str(2_500 * WAD), str(WAD)]]

@@ -1,8 +1,9 @@
-"""`ballast matcher`: run one, look at a book, take an order back."""
+"""`ballast matcher`: run one, look at a book, take an order back, check what it did."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,33 @@ from rich.table import Table
 
 from ballast.chain.contracts import System
 from ballast.cli.account import AccountParameter
-from ballast.cli.common import chain_options, connect, console, json_option, money, print_json, reported
+from ballast.cli.common import (
+    EXIT_CHECK_FAILED,
+    chain_options,
+    connect,
+    console,
+    json_option,
+    money,
+    print_json,
+    reported,
+)
 from ballast.cli.keeper import configure_logging, exclusive
 from ballast.errors import ConfigurationError
 from ballast.keeper.runner import stop_on_signals
+from ballast.matcher.audit import audited, receipt_in
 from ballast.matcher.client import MatcherClient
 from ballast.matcher.signatures import MatcherDomain, sign
+from ballast.matcher.views import Names
 from ballast.settings import MatcherSettings
 
+RECEIPT_HELP = "What `ballast order submit --matcher` printed. Repeatable."
 EXTRA = ("fastapi", "uvicorn", "websockets")
 url_option = click.option("--matcher", "url", help="Address of the matcher.  [default: BALLAST_MATCHER_URL]")
 
 
 @click.group()
 def matcher() -> None:
-    """Run a matcher, look at its books, take orders back."""
+    """Run a matcher, look at its books, take orders back, check what it did."""
 
 
 @matcher.command()
@@ -101,6 +114,33 @@ def book(instrument: str, depth: int, url: str | None, as_json: bool) -> None:
     for price, size in found["bids"]:
         table.add_row("[green]bid[/green]", money(int(price)), money(int(size), 4))
     console.print(table)
+
+
+@matcher.command()
+@click.option("--receipt", "receipts", multiple=True, type=click.Path(exists=True, path_type=Path), help=RECEIPT_HELP)
+@url_option
+@chain_options
+@json_option
+def audit(system: System, receipts: tuple[Path, ...], url: str | None, as_json: bool) -> None:
+    """Replay a matcher's journal and compare: its books, the running hash, and the receipts that you hold.
+
+    Exit status 1 where something differs.
+
+    \b
+    Example:
+      ballast matcher audit --receipt buy.receipt.json
+    """
+    domain = MatcherDomain(system.deployment.chain_id, system.address("Exchange"))
+    held = [receipt_in(json.loads(path.read_text(encoding="utf-8")), str(path)) for path in receipts]
+    found = audited(MatcherClient(url or MatcherSettings().url), domain, Names.of(system), held)
+    if as_json:
+        print_json(vars(found))
+    else:
+        console.print(f"{found.entries:,} entries, {found.orders:,} orders, {found.books} books replayed")
+        for difference in found.differences:
+            console.print(f"[red]{difference}[/red]", highlight=False)
+    if found.differences:
+        raise SystemExit(EXIT_CHECK_FAILED)
 
 
 @matcher.command()

@@ -17,6 +17,7 @@ from ballast.matcher.documents import (
     BookAnswer,
     HealthAnswer,
     InstrumentsAnswer,
+    JournalAnswer,
     OrderAnswer,
     OrderDocument,
     Problem,
@@ -113,6 +114,20 @@ async def receipts(
             {"hash": one.hash, "sequence": one.sequence, "time": one.time, "chain": one.receipt} for one in found
         ]
     return ReceiptsAnswer.model_validate({"receipts": entries})
+
+
+@router.get("/journal", tags=["orders"], dependencies=[Depends(_limited)])
+async def journal(
+    matcher: TheMatcher,
+    first: Annotated[int, Query(ge=1, description="Number of the entry to begin with.")] = 1,
+    most: Annotated[int, Query(ge=1, le=1_000)] = 1_000,
+) -> JournalAnswer:
+    """All that was decided, in order, signatures left out: whoever replays it comes to the same books.
+
+    `ballast matcher audit` does.
+    """
+    length, entries = matcher.sequencer.page(first, most)
+    return JournalAnswer(policy=matcher.sequencer.policy.value, length=length, entries=entries)
 
 
 @router.get("/book/{instrument}", responses=_FAULTS, tags=["market data"])

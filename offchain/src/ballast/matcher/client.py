@@ -44,6 +44,9 @@ class MatcherClient:
     def book(self, instrument: str, depth: int) -> dict[str, Any]:
         return self._ask("GET", f"/book/{instrument}?depth={depth}")
 
+    def journal(self, first: int, most: int = 1_000) -> dict[str, Any]:
+        return self._ask("GET", f"/journal?first={first}&most={most}")
+
     def order(self, order_hash: str) -> dict[str, Any]:
         return self._ask("GET", f"/orders/{order_hash}")
 

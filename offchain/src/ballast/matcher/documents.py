@@ -187,6 +187,14 @@ class ReceiptsAnswer(BaseModel):
     receipts: list[Place]
 
 
+class JournalAnswer(BaseModel):
+    """Everything that made the books what they are, in order; `length` is the number of the last entry."""
+
+    policy: str
+    length: int
+    entries: list[dict[str, Any]]
+
+
 class BookAnswer(BaseModel):
     instrument: str
     bids: list[tuple[str, str]]

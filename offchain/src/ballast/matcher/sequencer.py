@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.engine import Engine
@@ -18,6 +19,7 @@ class Sequencer:
     """An engine behind its journal, whole after any kill. Whoever holds `state` may read it."""
 
     def __init__(self, journal: Journal, policy: SelfTrade = SelfTrade.NEWEST) -> None:
+        self.policy = policy
         self._journal = journal
         self._lock = threading.RLock()
         self._engine = Engine(policy)
@@ -52,6 +54,11 @@ class Sequencer:
                 for listener in self._listeners:
                     listener(changes)
             return told
+
+    def page(self, first: int, most: int) -> tuple[int, list[dict[str, Any]]]:
+        """How many commands there are, and some of them, without signatures."""
+        with self._lock:
+            return len(self._journal), self._journal.page(first, most)
 
     def close(self) -> None:
         with self._lock:

@@ -41,7 +41,6 @@ from ballast.store import BlockRef, Store
 log = structlog.get_logger(__name__)
 # No transaction may use more (EIP-7825).
 MOST_GAS = 1 << 24
-UNLISTED = {DeadReason.NONE, DeadReason.LEGS_NOT_WHOLE}
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,14 @@ class SettlerPolicy:
         most_fills: Of a batch.
         patience: Blocks after which a batch that a re-organisation undid is given up.
         attempts: Simulations after which a fill that fails without a typed error is given up.
+        swept: Resting orders asked about at each block, in turn: time alone kills some, and no event tells.
     """
 
     batch_seconds: int = 0
     most_fills: int = 16
     patience: int = 12
     attempts: int = 5
+    swept: int = 50
 
 
 class Settler:
@@ -83,6 +84,7 @@ class Settler:
         self._last_cut = 0
         self._given_until: dict[int, int] = {}
         self._failures: dict[int, int] = {}
+        self._swept_to = 0
 
     def step(self, head: BlockRef, *, drain: bool = False) -> None:
         """Handles a block: what happened, what came of batches, and the next batch.
@@ -100,6 +102,7 @@ class Settler:
         if is_due:
             self._sequencer.commit(Clock(now))
         self._conclude(self._lane.collect(head), head)
+        self._sweep(head)
         waited = now - self._last_cut >= self._policy.batch_seconds
         if (waited or drain) and self._send(head):
             self._last_cut = now
@@ -174,6 +177,13 @@ class Settler:
         # Its transaction may be mined again on the other fork.
         return head.number >= self._given_until.setdefault(batch.id, head.number + self._policy.patience)
 
+    def _sweep(self, head: BlockRef) -> None:
+        with self._sequencer.state() as engine:
+            resting = [one for one in engine.orders.values() if one.state is OrderState.LIVE and one.open]
+        turn = [one for one in resting if one.sequence > self._swept_to][: self._policy.swept]
+        self._swept_to = turn[-1].sequence if turn else 0
+        self._drop_dead({one.hash: one for one in turn}, head)
+
     # The next batch --------------------------------------------------------------------------------------------
 
     def _send(self, head: BlockRef) -> bool:
@@ -212,11 +222,11 @@ class Settler:
     def _drop_dead(self, orders: dict[str, OrderRecord], head: BlockRef) -> bool:
         """Takes orders out that the chain would skip; True where there were some."""
         calls = [("Exchange", "orderStatus", [record.order]) for record in orders.values()]
-        statuses = self._system.read_all(calls, head)
+        statuses = self._system.read_all(calls, head) if calls else []
         dead = [
             Killed(key, _slug(reason), head.number)
             for key, (_, reason) in zip(orders, statuses, strict=True)
-            if reason not in UNLISTED
+            if reason != DeadReason.NONE
         ]
         self._sequencer.commit(*dead)
         return bool(dead)

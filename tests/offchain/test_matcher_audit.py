@@ -1,0 +1,129 @@
+"""A matcher's journal replayed by somebody else: an honest one passes, each lie shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ballast.errors import BallastError
+from ballast.matcher.audit import NoReceipt, audited, receipt_in
+from ballast.matcher.client import MatcherClient
+from ballast.matcher.records import Withdraw
+from ballast.matcher.signatures import MatcherDomain, sign
+from ballast.matcher.views import Names
+from tests.support.counter import DOMAIN, NAMES, Counter, key_of
+
+STATEMENTS = MatcherDomain(DOMAIN.chain_id, DOMAIN.exchange)
+
+
+class Direct(MatcherClient):
+    """The client, on an application instead of a network; what it hears can be bent."""
+
+    def __init__(self, app: Any) -> None:
+        self._client = TestClient(app)
+        self.bend: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda path, answer: answer
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.request(method, path, json=body).json()
+        return self.bend(path, answer)
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Iterator[Counter]:
+    made = Counter(tmp_path / "journal.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def matcher(counter: Counter) -> Direct:
+    return Direct(counter.app)
+
+
+@pytest.fixture
+def receipts(counter: Counter, matcher: Direct) -> list[dict[str, Any]]:
+    """Of orders in two books, some of which met and one of which was withdrawn."""
+    terms = [("maker", -10, 100, 1), ("maker", 5, 40, 2), ("taker", 4, 101, 1), ("third", -3, 105, 1)]
+    found = [matcher.submit(counter.document(*one))["receipt"] for one in terms]
+    counter.sequencer.commit(Withdraw(found[3]["hash"]))
+    return found
+
+
+def differences(matcher: Direct, receipts: list[dict[str, Any]]) -> list[str]:
+    return audited(matcher, STATEMENTS, Names(NAMES), receipts).differences
+
+
+def test_audit__honest_matcher__nothing_differs(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
+    found = audited(matcher, STATEMENTS, Names(NAMES), receipts)
+    assert (found.entries, found.orders, found.books, found.differences) == (5, 4, 2, [])
+
+
+def test_audit__journal__shows_no_signature(counter: Counter, matcher: Direct) -> None:
+    document = counter.document("maker", -10, 100)
+    matcher.submit(document)
+    assert document["signature"][2:] not in json.dumps(matcher.journal(1))
+
+
+def test_audit__two_orders_were_swapped__the_receipts_show_it(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
+    def swap(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if path.startswith("/journal?first=1&"):
+            first, second, *rest = answer["entries"]
+            answer["entries"] = [{**second, "number": 1}, {**first, "number": 2}, *rest]
+        return answer
+
+    matcher.bend = swap
+    assert len(differences(matcher, receipts[:1])) == 1
+    assert "the receipt says (1," in differences(matcher, receipts[:1])[0]
+
+
+def test_audit__an_order_is_left_out__its_receipt_and_all_later_ones_show_it(
+    matcher: Direct, receipts: list[dict[str, Any]]
+) -> None:
+    def leave_out(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if path.startswith("/journal?first=1&"):
+            kept = [one for one in answer["entries"] if one.get("hash") != receipts[1]["hash"]]
+            answer["entries"] = [{**one, "number": number} for number, one in enumerate(kept, 1)]
+            answer["length"] = len(kept)
+        return answer
+
+    matcher.bend = leave_out
+    found = differences(matcher, receipts)
+    assert [text.split(":")[0] for text in found[-3:]] == [one["hash"] for one in receipts[1:]]
+
+
+def test_audit__book_shows_more_than_there_is__differs(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
+    def pad(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "bids": [["99", "7"]]} if path.startswith("/book/PERP:ETH") else answer
+
+    matcher.bend = pad
+    assert differences(matcher, []) == ["PERP:ETH: its book is not what the journal makes it"]
+
+
+def test_audit__entries_are_missing__is_told(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
+    def skip(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "entries": answer["entries"][1:]} if "entries" in answer else answer
+
+    matcher.bend = skip
+    with pytest.raises(BallastError, match="skips from entry 0 to 2"):
+        audited(matcher, STATEMENTS, Names(NAMES))
+
+
+def test_audit__receipt_of_somebody_else__is_told(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
+    first = receipts[0]
+    message = STATEMENTS.receipt(first["hash"], first["sequence"], first["time"], first["chain"])
+    forged = {**first, "signature": sign(message, key_of("taker"))}
+    (text,) = differences(matcher, [forged])
+    assert key_of("taker").address in text
+
+
+def test_receipt_in__answers_and_lists_of_one__and_nothing_else(receipts: list[dict[str, Any]]) -> None:
+    assert receipt_in([{"receipt": receipts[0]}], "file") == receipts[0]
+    assert receipt_in({"receipt": receipts[0]}, "file") == receipt_in(receipts[0], "file") == receipts[0]
+    for content in ([], [1], {"receipt": {}}, "text", 7):
+        with pytest.raises(NoReceipt, match="file"):
+            receipt_in(content, "file")
