@@ -15,6 +15,7 @@ from ballast.chain.artifacts import checkout_root
 from scripts.bench.capital import RULES, compare
 from scripts.bench.capital import document as capital_document
 from scripts.bench.gas import Figure, measure_gas
+from scripts.bench.matching import as_rows, measure_matching
 
 COMMITTED = Path("benchmarks") / "gas.json"
 COMMITTED_CAPITAL = Path("benchmarks") / "capital.json"
@@ -63,6 +64,25 @@ def capital(write: bool, as_json: bool) -> None:
     else:
         print_capital(found)
     sys.exit(0 if file.is_file() and json.loads(file.read_text()) == found else 1)
+
+
+@main.command()
+@click.option("--orders", default=20_000, show_default=True, type=click.IntRange(1))
+@click.option("--naive-orders", default=4_000, show_default=True, type=click.IntRange(1), help="Of the plain matcher.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def matching(orders: int, naive_orders: int, as_json: bool) -> None:
+    """Orders a second through the matcher's book, engine and journal, beside a list that is sorted for each order.
+
+    Of this machine: nothing is committed, and only the multiples mean something elsewhere.
+    """
+    rows = as_rows(measure_matching(orders, naive_orders))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(*rows[0], title="Matching")
+    for row in rows:
+        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else value for value in row.values()))
+    Console().print(table)
 
 
 def print_capital(found: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from eth_account.signers.local import LocalAccount
+from eth_utils import to_checksum_address
 
 from ballast.chain.artifacts import checkout_root, load_artifacts
 from ballast.chain.codec import encode_constructor
@@ -90,8 +91,8 @@ def test_admit__contract_that_signs__is_asked(exchange: Exchange) -> None:
     artifact = load_artifacts(checkout_root())["MockWallet"]
     data = "0x" + (artifact.bytecode + encode_constructor(artifact.abi, [key.address])).hex()
     sender = node.request("eth_accounts")[0]
-    sent = node.request("eth_sendTransaction", {"from": sender, "data": data, "gas": hex(3_000_000)})
-    wallet = node.request("eth_getTransactionReceipt", sent)["contractAddress"]
+    request = {"from": sender, "data": data, "gas": hex(3_000_000)}
+    wallet = to_checksum_address(node.request("eth_sendTransactionSync", request)["contractAddress"])
     fund(exchange, wallet)
     plain = exchange.signed(key, 1, PRICE).order
     order = replace(plain, account=account_id(wallet), signer=wallet)

@@ -180,7 +180,8 @@ class Settler:
     def _sweep(self, head: BlockRef) -> None:
         with self._sequencer.state() as engine:
             resting = [one for one in engine.orders.values() if one.state is OrderState.LIVE and one.open]
-        turn = [one for one in resting if one.sequence > self._swept_to][: self._policy.swept]
+        last = self._swept_to
+        turn = sorted(resting, key=lambda one: (one.sequence <= last, one.sequence))[: self._policy.swept]
         self._swept_to = turn[-1].sequence if turn else 0
         self._drop_dead({one.hash: one for one in turn}, head)
 
