@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutation.__main__ import document, select
+from tools.mutation.__main__ import document, merged, select
 from tools.mutation.bench import BROKEN, KILLED, SURVIVED, Verdict, judge
 from tools.mutation.catalogue import CatalogueError, Mutation, faults, faults_of, load, reachable
 
@@ -90,6 +90,17 @@ def test_document__verdicts__counts_and_the_test_that_failed(entries: list[Mutat
     summary = document(entries[:2], verdicts, 7)
     assert (summary["mutations"], summary["killed"], summary["seconds"]) == (2, 1, 7)
     assert [row["killed_by"] for row in summary["rules"]] == ["t::x", None]
+
+
+def test_merged__a_run_of_some__keeps_what_is_known_of_the_others(entries: list[Mutation]) -> None:
+    first, second, third = entries[:3]
+    killed = [Verdict(entry.id, KILLED, ("t::x",), "", 1.0) for entry in (first, second)]
+    earlier = document([first, second], killed, 9)
+    changed = replace(second, rule="Another rule.")
+    now = document([first], [Verdict(first.id, SURVIVED, (), "", 1.0)], 2)
+    found = merged([first, changed, third], now, earlier)
+    assert [row["status"] for row in found["rules"]] == [SURVIVED, "not run", "not run"]
+    assert (found["mutations"], found["killed"], found["seconds"]) == (3, 0, 9)
 
 
 def test_reachable__clearinghouse__its_bases_and_their_types_but_no_test() -> None:

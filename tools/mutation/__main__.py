@@ -22,6 +22,7 @@ from tools.mutation.catalogue import ROOT, CatalogueError, Mutation, faults, loa
 
 COMMITTED = ROOT / "benchmarks" / "mutations.json"
 CACHE = ROOT / ".build" / "mutants"
+NOT_RUN = "not run"
 COLOURS = {KILLED: "green"}
 WIDTH = 200  # of the table where there is no terminal
 
@@ -32,7 +33,7 @@ WIDTH = 200  # of the table where there is no terminal
 )
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Mutations at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--write", is_flag=True, help="Write the summary to benchmarks/mutations.json.")
+@click.option("--write", is_flag=True, help="Bring benchmarks/mutations.json up to date with what was run.")
 def main(chosen: tuple[str, ...], jobs: int, as_json: bool, write: bool) -> None:
     """Remove each rule of tests/mutations in turn, in a copy of the checkout, and see that one of its tests fails.
 
@@ -52,7 +53,8 @@ def main(chosen: tuple[str, ...], jobs: int, as_json: bool, write: bool) -> None
         sys.exit(_say(str(fault), 3))
     summary = document(entries, verdicts, round(time.monotonic() - started))
     if write:
-        COMMITTED.write_text(json.dumps(summary, indent=2) + "\n")
+        earlier = json.loads(COMMITTED.read_text()) if COMMITTED.is_file() else {}
+        COMMITTED.write_text(json.dumps(merged(load(), summary, earlier), indent=2) + "\n")
     if as_json:
         click.echo(json.dumps({**summary, "verdicts": [verdict.as_dict() for verdict in verdicts]}, indent=2))
     else:
@@ -143,6 +145,21 @@ def document(entries: Sequence[Mutation], verdicts: Sequence[Verdict], seconds: 
         for entry, verdict in zip(entries, verdicts, strict=True)
     ]
     killed = sum(verdict.status == KILLED for verdict in verdicts)
+    return {"mutations": len(rows), "killed": killed, "seconds": seconds, "rules": rows}
+
+
+def merged(catalogue: Sequence[Mutation], summary: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """What is known of every rule in the list: by this run, else by an earlier one of the same rule."""
+    known = {row["id"]: row for row in (*earlier.get("rules", ()), *summary["rules"])}
+    rows = [known.get(entry.id, {}) for entry in catalogue]
+    rows = [
+        row
+        if (row.get("rule"), row.get("guards")) == (entry.rule, entry.guards)
+        else {"id": entry.id, "rule": entry.rule, "guards": entry.guards, "status": NOT_RUN, "killed_by": None}
+        for entry, row in zip(catalogue, rows, strict=True)
+    ]
+    killed = sum(row["status"] == KILLED for row in rows)
+    seconds = summary["seconds"] if len(summary["rules"]) == len(rows) else earlier.get("seconds", 0)
     return {"mutations": len(rows), "killed": killed, "seconds": seconds, "rules": rows}
 
 
