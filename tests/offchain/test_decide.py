@@ -89,6 +89,12 @@ def test_unknown_accounts__are_never_acted_on_nor_hidden():
     assert seen.unknown == {SICK}
 
 
+def test_bid__account_in_auction_could_not_be_read__nothing():
+    """What cannot be read is no bargain."""
+    found = intents(snapshot(RICH, auctions=[AUCTION], unknown=[SICK]), POLICY)
+    assert IntentKind.BID not in [intent.kind for intent in found]
+
+
 def test_write_off__only_debt_is_left():
     worthless = health(SICK, equity=-5 * WAD, maintenance=0, instruments=frozenset(), assets=frozenset())
 

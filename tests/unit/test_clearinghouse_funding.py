@@ -161,6 +161,24 @@ def test_realise__by_anyone__moves_value_to_cash_and_nothing_else(
     assert system.clearinghouse.transact("realise", TAKER.account).events("Realised") == []
 
 
+def test_realise__value_with_a_fraction_of_a_wei__rounded_down_on_both_sides_I14(
+    system: System, market: Market, exchange: Module, eth: int
+):
+    """Else two accounts of one person could make a wei an act between them."""
+    sample(exchange, eth, 1_234_567)
+    exchange.settle(BOTH, Fill(eth, wad("0.001"), MARK))
+    market.advance(301)
+    mark, funding = market.mark("ETH"), funding_of(system, eth)
+    fractions = 0
+    for who in (TAKER, MAKER):
+        held, before = position_of(system, who.account), cash_of(system, who.account)
+        system.clearinghouse.transact("realise", who.account)
+        value = held.size * mark // 10**18 + held.quote - -(-held.size * funding // 10**18)
+        assert cash_of(system, who.account) - before == value
+        fractions += held.size * mark % 10**18
+    assert fractions > 0
+
+
 def test_realise__at_a_stale_price__moves_nothing(system: System, market: Market, exchange: Module, eth: int):
     """A gain that nobody vouches for any more does not become cash, which bears interest and is taken out."""
     exchange.settle(BOTH, Fill(eth, wad(2), MARK))

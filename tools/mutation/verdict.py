@@ -30,8 +30,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _is_assertion(raised: BaseException) -> bool:
-    """Also `[event] = receipt.events(…)`, which says how many there are."""
-    return isinstance(raised, AssertionError) or (isinstance(raised, ValueError) and "to unpack" in str(raised))
+    """Also `pytest.raises`, and `[event] = receipt.events(…)`, which says how many there are."""
+    is_unpacking = isinstance(raised, ValueError) and "to unpack" in str(raised)
+    return isinstance(raised, AssertionError | pytest.fail.Exception) or is_unpacking
 
 
 def pytest_sessionfinish() -> None:
