@@ -165,6 +165,7 @@ def test_realise__value_with_a_fraction_of_a_wei__rounded_down_on_both_sides_I14
     system: System, market: Market, exchange: Module, eth: int
 ):
     """Else two accounts of one person could make a wei an act between them."""
+    market.set_price("ETH", "2500.12345678")
     sample(exchange, eth, 1_234_567)
     exchange.settle(BOTH, Fill(eth, wad("0.001"), MARK))
     market.advance(301)
