@@ -8,7 +8,7 @@ from ballast.chain.codec import encode_call
 from ballast.chain.ids import account_id
 from tests.support.clearing import list_tokens
 from tests.support.evm import reverts
-from tests.support.liquidation import FIXED_CHARGE, MINUTE, Room, money_flows
+from tests.support.liquidation import FIXED_CHARGE, MINUTE, PARAMETERS, Room, money_flows
 from tests.support.system import DAY, HOUR, WAD, Market, Trader, trader
 
 FOREVER = 2**40 - 1
@@ -167,7 +167,7 @@ def test_bid_splitting__insolvent__does_not_multiply_the_fixed_charge_s_premium(
     owner, bidder = room.long("owner"), room.liquidator()
     room.drop_to(owner, "-0.1")
     room.start(owner)
-    room.wait(owner, 30 * MINUTE)
+    room.wait(owner, PARAMETERS.premium_seconds // 2)
     with room.rolled_back(), money_flows(room, bidder=bidder.account) as once:
         room.bid(owner, bidder, WAD)
     with money_flows(room, bidder=bidder.account) as often:
@@ -221,7 +221,7 @@ def test_hovering__through_zero_again_and_again__grants_no_second_share_of_the_f
     owner, bidder = room.long("owner"), room.liquidator()
     room.drop_to(owner, "-0.01")
     room.start(owner)
-    room.wait(owner, 60 * MINUTE)
+    room.wait(owner, PARAMETERS.premium_seconds)
     deficit = -room.margin(owner.account).equity
     assert room.bid(owner, bidder, WAD // 2).result.fromInsurance == deficit // 2 + 1_000 * WAD
 
@@ -229,7 +229,7 @@ def test_hovering__through_zero_again_and_again__grants_no_second_share_of_the_f
     room.poke(owner)
     room.drop_to(owner, "-0.01")
     room.poke(owner)
-    room.wait(owner, 60 * MINUTE)
+    room.wait(owner, PARAMETERS.premium_seconds)
     assert room.view(owner).premiumRate == WAD
     deficit = -room.margin(owner.account).equity
     assert room.bid(owner, bidder, WAD).result.fromInsurance == deficit

@@ -108,9 +108,8 @@ def test_run__nobody_has_capital__nothing_is_sold_and_what_accounts_lack_is_bad_
 
 
 def test_run__more_competition__owners_lose_less(scene):
-    penalties = [simulate(scene, Auction("ours"), CALM, bidders, Market(capital=0.2)).penalty for bidders in (1, 2, 5)]
-    assert penalties == sorted(penalties, reverse=True)
-    assert penalties[0] > penalties[-1] > 0
+    one, five = (simulate(scene, Auction(""), CALM, bidders, Market(capital=0.2)).penalty for bidders in (1, 5))
+    assert one > five > 0
 
 
 def test_run__larger_bonus__owners_lose_more(scene):

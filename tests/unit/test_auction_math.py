@@ -85,9 +85,9 @@ def test_discount__at_its_corners__is_what_the_parameters_say(library: Contract)
 
     assert [at(0), at(450), at(900), at(900 + 7_200), at(900 + 14_400), at(10**9)] == [
         2 * WAD // 100,
-        11 * WAD // 100,
-        20 * WAD // 100,
-        60 * WAD // 100,
+        21 * WAD // 100,
+        40 * WAD // 100,
+        70 * WAD // 100,
         WAD,
         WAD,
     ]

@@ -275,7 +275,7 @@ def test_bid__until_recovery__never_worsens_the_account(room: Room, bidder: Trad
             room.drop_to(owner, health)
             room.start(owner)
             room.wait(owner, 4 * MINUTE)
-            for _ in range(30):
+            for _ in range(60):
                 before = excess(room, owner.account)
                 room.bid(owner, bidder, WAD // 10)
                 assert excess(room, owner.account) >= before

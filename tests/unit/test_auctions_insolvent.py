@@ -14,6 +14,8 @@ from tests.support.system import WAD, Market, Trader, trader
 
 LEG_DUST = 10**4
 TENTH = WAD // 10
+PREMIUM = PARAMETERS.premium_seconds
+"""Seconds until the premium is whole."""
 
 
 @pytest.fixture
@@ -68,12 +70,12 @@ def test_bid__no_fund__records_the_loss_to_the_wei(room: Room, bidder: Trader) -
     assert (loss.account, loss.amount, loss.total) == (bidder.account, deficit, deficit)
 
 
-def test_bid__premium__grows_from_nothing_to_maintenance_margin_in_an_hour(room: Room, bidder: Trader) -> None:
+def test_bid__premium__grows_from_nothing_to_maintenance_margin(room: Room, bidder: Trader) -> None:
     """I10, I16."""
     room.insure(1_000_000)
     owner = insolvent(room)
     gains = []
-    for seconds in (0, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE):
+    for seconds in (0, PREMIUM // 2, PREMIUM // 2, PREMIUM // 2):
         room.wait(owner, seconds)
         sale, expected = room.sale(owner), room.expected(owner, TENTH, premium_left=100_000 * WAD)
         assert room.view(owner).premiumRate == sale.rate
@@ -86,7 +88,7 @@ def test_bid__premium__grows_from_nothing_to_maintenance_margin_in_an_hour(room:
 def test_bid__whole__earns_the_fixed_charge_s_premium_too(room: Room, bidder: Trader) -> None:
     room.insure(1_000_000)
     owner = insolvent(room)
-    room.wait(owner, 60 * MINUTE)
+    room.wait(owner, PREMIUM)
     margin = room.margin(owner.account)
     reward = room.bid(owner, bidder, WAD).result.reward
     assert reward == margin.maintenanceMargin - margin.equity
@@ -140,7 +142,7 @@ def test_bid__outflow_limit_reached__leaves_the_rest_uncovered(room: Room, bidde
 def test_bid__premiums__take_at_most_a_tenth_of_the_fund(room: Room, bidder: Trader) -> None:
     room.insure(10_000)
     owner = insolvent(room, "-0.01")
-    room.wait(owner, 60 * MINUTE)
+    room.wait(owner, PREMIUM)
     premiums = 0
     for fraction in (5 * TENTH, WAD):
         deficit = -room.margin(owner.account).equity * fraction // WAD
@@ -172,7 +174,7 @@ def test_phase__insolvent_with_equity_again__asks_for_it_less_the_premium(room: 
     with money_flows(room, bidder=bidder.account) as flows:
         done = room.bid(owner, bidder, TENTH).result
     assert (done.payment, done.reward) == twin.settlement(sale, TENTH)[:2]
-    assert flows.equity["bidder"] == pytest.approx((sale.maintenance - sale.fixed) // 120 // 10, abs=LEG_DUST)
+    assert flows.equity["bidder"] == pytest.approx((sale.maintenance - sale.fixed) * 30 // PREMIUM // 10, abs=LEG_DUST)
 
 
 def test_phase__nobody_came__is_exhausted_and_asks_for_nothing(room: Room, bidder: Trader) -> None:
@@ -197,7 +199,7 @@ def test_phase__exhausted__earns_a_premium_once_that_is_worth_more(room: Room, b
     room.drop_to(owner, "0.5")
     room.start(owner)
     room.wait(owner, 65 * MINUTE)
-    room.wait(owner, 60 * MINUTE)
+    room.wait(owner, PREMIUM)
     sale = room.sale(owner)
     assert (sale.phase, sale.rate) == (Phase.EXHAUSTED, WAD)
     with money_flows(room, bidder=bidder.account) as flows:

@@ -56,7 +56,7 @@ def test_set_parameters__outside_a_bound__reverts(room: Room, field: str, low: i
         if value is not None:
             with room.rolled_back(), reverts("ParameterOutOfBounds", value=value):
                 set_parameters(room, replace(PARAMETERS, **{field: value}))
-    inside = high - 1 if field != "start_discount" else PARAMETERS.knee_discount // 2
+    inside = high - 1
     set_parameters(room, replace(PARAMETERS, **{field: inside}))
     assert inside in tuple(room.auctions.call("latestParameters").parameters)
 

@@ -35,12 +35,12 @@ class AuctionParameters:
     """How auctions run. Defaults are the deployed ones."""
 
     start_discount: int = 20_000_000
-    knee_discount: int = 200_000_000
+    knee_discount: int = 400_000_000
     minimum_fraction: int = 100_000_000
     solvent_again: int = 500_000_000
     seconds_to_knee: int = 15 * 60
     seconds_to_full: int = 4 * 3600
-    premium_seconds: int = 3600
+    premium_seconds: int = 4 * 3600
     observation_seconds: int = 300
     fastest_clock: int = 16
     bounty_rate: int = 10_000_000
