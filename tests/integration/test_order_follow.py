@@ -192,23 +192,49 @@ def test_watch__an_account__tells_what_concerns_all_of_it(
     assert not watch.is_over
 
 
+def test_watch__neither_a_file_nor_an_account__is_wrong_usage(ballast: Ballast, traders: Pair) -> None:
+    result = ballast(traders[0], "order", "watch", "nothing.json")
+    assert result.exit_code == 2
+    assert "no such file" in result.output
+
+
 # The README --------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ran(
+    traders: Pair, environment: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str], dict[str, Any]]:
+    """Runs the one Python example of a page, as the buyer, in a folder of its own. Returns its names."""
+
+    def run(page: str) -> dict[str, Any]:
+        [example] = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+        assert len([line for line in example.splitlines() if line.strip()]) == 5
+        for name, value in environment(traders[0]).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, Any] = {}
+        exec(example, names)
+        return names
+
+    return run
+
+
 def test_readme__five_lines_of_python__sign_orders_that_hold(
-    ballast: Ballast, traders: Pair, environment: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ballast: Ballast, traders: Pair, ran: Callable[[str], dict[str, Any]]
 ) -> None:
-    [example] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len([line for line in example.splitlines() if line.strip()]) == 5
-    for name, value in environment(traders[0]).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(example, names)
+    names = ran("README.md")
     [waiting] = orders_of(ballast, traders[0], "status", "stop.json")
-    assert (waiting["instrument"], waiting["reason"], waiting["trigger"]) == (
-        "PERP:ETH",
-        "not armed",
-        "index ≤ 2,400.00",
-    )
+    told = (waiting["instrument"], waiting["reason"], waiting["trigger"])
+    assert told == ("PERP:ETH", "not armed", "index ≤ 2,400.00")
     assert names["bid"].order.size == 2 * WAD
+
+
+def test_orders_page__five_lines_of_python__sign_legs_that_hold(
+    ballast: Ballast, traders: Pair, signed: Signed, ran: Callable[[str], dict[str, Any]]
+) -> None:
+    names = ran("docs/orders.md")
+    assert names["target"].order.trigger == 2_600 * WAD
+    quote = signed(traders[1], "PERP:ETH", "-1", "2500", "--leg", "PERP:BTC", "+0.1", "40000")
+    filled = orders_of(ballast, traders[1], "submit", "legs.json", str(quote))
+    assert [int(one["filled"]) for one in filled] == [WAD, WAD // 10, WAD, WAD // 10]

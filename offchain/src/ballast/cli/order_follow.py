@@ -162,7 +162,10 @@ def follow(watch: OrderWatch, system: System, as_json: bool) -> None:
 def _watched(system: System, what: Sequence[str]) -> tuple[list[SignedOrder], int | None]:
     paths = [Path(one) for one in what]
     if len(what) == 1 and not paths[0].exists():
-        return [], AccountParameter().convert(what[0], None, None)
+        try:
+            return [], AccountParameter().convert(what[0], None, None)
+        except click.BadParameter as fault:
+            raise click.UsageError(f"{what[0]}: no such file, and no account ({fault.message})") from None
     return read_orders(paths, domain_of(system)), None
 
 
