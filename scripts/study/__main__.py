@@ -42,7 +42,7 @@ def auctions(write: bool) -> None:
 def packed(document: dict[str, Any]) -> str:
     """One run a line."""
     parts = [f'"settings": {json.dumps(document["settings"])}']
-    for name in ("alternatives", "variants", "capital", "costs", "rebound"):
+    for name in ("alternatives", "variants", "capital", "costs", "rebound", "seeds"):
         rows = ",\n".join("  " + json.dumps(row) for row in document[name])
         parts.append(f'"{name}": [\n{rows}\n]')
     return "{\n" + ",\n".join(parts) + "\n}\n"

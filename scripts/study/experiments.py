@@ -14,6 +14,7 @@ from scripts.study.report import figures
 from scripts.study.simulation import Market, PoolSimulation, Result, Simulation
 
 SEED, HOURS, ACCOUNTS = 1, 36, 240
+SEEDS = (1, 2, 3)
 DEEP, WORST = ("2020-03-12", "2021-05-19", "2022-11-08"), ("2020-03-12", "2021-05-19")
 COMPETITION = (1, 2, 5)
 CAPITAL = (0.005, 0.02, 0.08)
@@ -104,16 +105,21 @@ def scene_of(crisis: str, hours: int = HOURS, accounts: int = ACCOUNTS, seed: in
 
 
 def simulate(
-    scene: Scene, mechanism: Mechanism | Seizure, regime: Regime, bidders: int, market: Market | None = None
+    scene: Scene,
+    mechanism: Mechanism | Seizure,
+    regime: Regime,
+    bidders: int,
+    market: Market | None = None,
+    seed: int = SEED,
 ) -> Result:
     """One run."""
     kind = PoolSimulation if isinstance(mechanism, Seizure) else Simulation
-    return kind(scene, mechanism, regime, bidders, SEED, market).run()  # type: ignore[arg-type]
+    return kind(scene, mechanism, regime, bidders, seed, market).run()  # type: ignore[arg-type]
 
 
 def study(say: Say, crises: Sequence[str] = CRISES) -> dict[str, Any]:
     """All of it; minutes."""
-    names = ("alternatives", "variants", "capital", "costs", "rebound")
+    names = ("alternatives", "variants", "capital", "costs", "rebound", "seeds")
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for crisis in crises:
         scene = scene_of(crisis)
@@ -125,6 +131,7 @@ def study(say: Say, crises: Sequence[str] = CRISES) -> dict[str, Any]:
             rows["capital"] += _capital(scene)
             rows["costs"] += _costs(scene)
             rows["rebound"] += _without_rebound(crisis)
+            rows["seeds"] += seeds(crisis)
     return {"settings": {"seed": SEED, "hours": HOURS, "accounts": ACCOUNTS, "market": vars(Market())}, **rows}
 
 
@@ -162,3 +169,13 @@ def _without_rebound(crisis: str) -> Iterator[dict[str, Any]]:
     path = without_rebound(load_path(crisis, HOURS, SEED))
     scene = measure(path, *open_accounts(path, ACCOUNTS, SEED))
     return _variants(scene, (*ALTERNATIVES, *candidates()))
+
+
+def seeds(crisis: str) -> Iterator[dict[str, Any]]:
+    """Other accounts, other paths within hours, other bidders."""
+    for seed in SEEDS:
+        scene = scene_of(crisis, seed=seed)
+        for mechanism in ALTERNATIVES:
+            for regime, bidders in ((CALM, 5), (SPIKE, 2)):
+                place = {"mechanism": mechanism.name, "seed": seed, "crisis": crisis, "regime": regime.name}
+                yield {**place, **figures(simulate(scene, mechanism, regime, bidders, seed=seed))}

@@ -100,9 +100,8 @@ def cross_table(rows: Sequence[Row], down: str, across: str, name: str, form: st
 
 def tables(document: Mapping[str, Any]) -> dict[str, str]:
     """Each table of the page by name."""
-    alternatives, variants, capital, costs, rebound = (
-        document[name] for name in ("alternatives", "variants", "capital", "costs", "rebound")
-    )
+    alternatives, variants, capital = (document[name] for name in ("alternatives", "variants", "capital"))
+    costs, rebound, seeds = (document[name] for name in ("costs", "rebound", "seeds"))
     return {
         "alternatives": summary_table(alternatives, "mechanism", "mechanism"),
         "by competition": cross_table(alternatives, "mechanism", "bidders", "bad_debt_bps", ".1f"),
@@ -112,6 +111,8 @@ def tables(document: Mapping[str, Any]) -> dict[str, str]:
         "capital": cross_table(capital, "mechanism", "capital", "bad_debt_bps", ".1f"),
         "costs": cross_table(costs, "mechanism", "costs", "bad_debt_bps", ".1f"),
         "kept by costs": cross_table(costs, "mechanism", "costs", "kept", ".1%"),
+        "seeds": cross_table(seeds, "mechanism", "seed", "bad_debt_bps", ".1f"),
+        "kept by seed": cross_table(seeds, "mechanism", "seed", "kept", ".1%"),
         "without rebound": summary_table(rebound, "variant", "way"),
         "variants": summary_table(variants, "variant", "variant"),
     }
