@@ -140,13 +140,11 @@ contract Exchange is Triggers, Rates {
         candidate.orderHash = hashOrder(order);
         if (order.signer != order.account.ownerOf()) candidate.delegate = order.signer;
 
-        PartialFill memory partialFill;
-        (candidate.dead, partialFill) = _look(order, candidate.orderHash, accountState);
+        (candidate.dead, candidate.filled) = _look(order, candidate.orderHash, accountState);
         if (candidate.dead != DeadReason.None) return;
 
-        candidate.filled = partialFill.filled;
         // Not below 0: partly filled is less than the order's size, which the hash fixes.
-        candidate.remaining = uint128(SignedMath.abs(order.size)) - partialFill.filled;
+        candidate.remaining = uint128(SignedMath.abs(order.size)) - candidate.filled;
         if (SignatureCheck.isSignedBy(order.signer, candidate.orderHash, signed.signature)) return;
         // Without code the answer can never change: the caller's mistake. A contract may have changed its mind.
         if (order.signer.code.length == 0) revert InvalidSignature(order.account, order.nonce);

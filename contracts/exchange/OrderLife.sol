@@ -108,16 +108,24 @@ abstract contract OrderLife is IExchange, Delegates, EIP712 {
     // Views -------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IExchange
+    /// @dev The encoding's memory is given back: a settlement hashes every order, and pays for memory by its square.
     function hashOrder(Order memory order) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(ORDER_TYPEHASH, order)));
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
+        bytes32 structHash = keccak256(abi.encode(ORDER_TYPEHASH, order));
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
+        return _hashTypedDataV4(structHash);
     }
 
     /// @inheritdoc IExchange
     function orderStatus(Order memory order) external view returns (uint256 filled, DeadReason reason) {
-        PartialFill memory partialFill;
-        (reason, partialFill) = _look(order, hashOrder(order), _accounts[order.account]);
+        (reason, filled) = _look(order, hashOrder(order), _accounts[order.account]);
         if (reason == DeadReason.Filled) return (SignedMath.abs(order.size), reason);
-        filled = reason == DeadReason.NonceTaken ? 0 : partialFill.filled;
+        if (reason == DeadReason.NonceTaken) filled = 0;
     }
 
     /// @inheritdoc IExchange
@@ -152,17 +160,19 @@ abstract contract OrderLife is IExchange, Delegates, EIP712 {
         Order memory order,
         bytes32 orderHash,
         AccountState memory accountState
-    ) internal view returns (DeadReason reason, PartialFill memory partialFill) {
+    ) internal view returns (DeadReason reason, uint128 filled) {
         NonceStatus status = _statusOf(order.account, order.nonce);
+        bool isTaken;
         if (status == NonceStatus.PartlyFilled || status == NonceStatus.Cancelled) {
-            partialFill = _partialFills[order.account][order.nonce];
+            PartialFill memory partialFill = _partialFills[order.account][order.nonce];
+            filled = partialFill.filled;
+            isTaken = filled != 0 && partialFill.orderHash != bytes16(orderHash);
         }
-        bool isTaken = partialFill.filled != 0 && partialFill.orderHash != bytes16(orderHash);
         reason = _deadReason(order, status, isTaken, accountState);
-        if (reason != DeadReason.None) return (reason, partialFill);
+        if (reason != DeadReason.None) return (reason, filled);
         if (order.group != 0) {
             bytes16 winner = _groupWinners[order.account][order.group];
-            if (winner != 0 && winner != bytes16(orderHash)) return (DeadReason.GroupTaken, partialFill);
+            if (winner != 0 && winner != bytes16(orderHash)) return (DeadReason.GroupTaken, filled);
         }
         // Last of all: whoever would arm it needs to know that nothing else is in the way.
         if (order.trigger != 0 && _armedAt[orderHash] == 0) reason = DeadReason.NotArmed;
