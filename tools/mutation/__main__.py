@@ -102,12 +102,15 @@ def run(entries: Sequence[Mutation], jobs: int) -> list[Verdict]:
             finally:
                 scratches.put(scratch)
 
-        with ThreadPoolExecutor(jobs) as pool:
-            pending = {pool.submit(try_out, entry): entry for entry in entries}
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            pending = [pool.submit(try_out, entry) for entry in entries]
             for done in as_completed(pending):
                 verdict = done.result()
                 advance(f"{verdict.status:8} {verdict.id}")
             return [future.result() for future in pending]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class _progress:
