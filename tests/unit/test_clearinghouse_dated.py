@@ -119,6 +119,14 @@ def test_margin_of__every_kind_of_leg__is_the_engines_of_the_portfolio(system: S
     assert tuple(house.call("marginOf", LONG.account)) == tuple(margin)
 
 
+def test_margin_of__engine_that_refuses__says_why(system: System, dated: DatedMarket):
+    dated.trade(LONG, SHORT, dated.call(2_500), 1)
+    bookless = system.evm.deploy("MarginEngine", system.authority.address, system.margin_engine.call("explainer"))
+    dated.market.act_as("governance", system.clearinghouse, "setMarginEngine", bookless.address)
+    with reverts("NoRiskBook"):
+        system.clearinghouse.call("marginOf", LONG.account)
+
+
 def test_option__fill_outside_the_band_around_its_mark__refused(system: System, dated: DatedMarket):
     put = dated.put(2_500)
     mark, band = dated.mark(put), wad(2_500) * system.network.underlyings["ETH"].trading.price_band // 10**9
