@@ -113,17 +113,22 @@ library DatedExpiries {
     /// @notice Writes every word of `made`, whatever it held: the options of one strike, without a size.
     function fillStrike(Expiry memory expiry, NormalLanes lanes, uint256 strike, Strike memory made) internal pure {
         (made.next, made.strike, made.size) = (0, strike, 0);
+        uint256 forward = expiry.forward;
         if (expiry.tenor == 0) {
             (made.lnStrike, made.volatility) = (0, 0);
-            made.price = FixedPointMathLib.zeroFloorSub(expiry.forward, strike);
+            made.price = FixedPointMathLib.zeroFloorSub(forward, strike);
             made.chance = made.price == 0 ? 0 : NormalDistribution.CERTAIN;
         } else {
-            made.lnStrike = Black76.lnOf(strike);
-            made.volatility = Svi.volatilityDown(expiry.surface, made.lnStrike - expiry.lnForward);
-            (made.price, made.chance) = callAt(expiry, lanes, made, expiry.forward, expiry.lnForward);
+            (int256 lnStrike, int256 lnForward) = (Black76.lnOf(strike), expiry.lnForward);
+            uint256 volatility = Svi.volatilityDown(expiry.surface, lnStrike - lnForward);
+            (made.lnStrike, made.volatility) = (lnStrike, volatility);
+            uint256 deviation = Black76.deviationDown(volatility, expiry.rootOfTime);
+            (made.price, made.chance) = Black76.callDown(lanes, forward, lnForward, strike, lnStrike, deviation);
         }
-        made.stableChange = changeAt(expiry, lanes, made, expiry.stableForward, expiry.lnStableForward);
-        made.secondChange = changeAt(expiry, lanes, made, expiry.secondForward, expiry.lnSecondForward);
+        uint256 moved = expiry.stableForward;
+        made.stableChange = moved == forward ? int256(0) : changeAt(expiry, lanes, made, moved, expiry.lnStableForward);
+        moved = expiry.secondForward;
+        made.secondChange = moved == forward ? int256(0) : changeAt(expiry, lanes, made, moved, expiry.lnSecondForward);
     }
 
     function lnAt(Expiry memory expiry, uint256 forward) private pure returns (int256) {
@@ -137,23 +142,15 @@ library DatedExpiries {
         uint256 forward,
         int256 lnForward
     ) private pure returns (int256) {
-        if (forward == expiry.forward) return 0;
         uint256 price;
-        if (expiry.tenor == 0) price = FixedPointMathLib.zeroFloorSub(forward, made.strike);
-        else (price,) = callAt(expiry, lanes, made, forward, lnForward);
+        if (expiry.tenor == 0) {
+            price = FixedPointMathLib.zeroFloorSub(forward, made.strike);
+        } else {
+            uint256 deviation = Black76.deviationDown(made.volatility, expiry.rootOfTime);
+            (price,) = Black76.callDown(lanes, forward, lnForward, made.strike, made.lnStrike, deviation);
+        }
         unchecked {
             return int256(price) - int256(made.price);
         }
-    }
-
-    function callAt(
-        Expiry memory expiry,
-        NormalLanes lanes,
-        Strike memory made,
-        uint256 forward,
-        int256 lnForward
-    ) private pure returns (uint256 price, uint256 chance) {
-        uint256 deviation = Black76.deviationDown(made.volatility, expiry.rootOfTime);
-        return Black76.callDown(lanes, forward, lnForward, made.strike, made.lnStrike, deviation);
     }
 }

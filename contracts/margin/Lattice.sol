@@ -42,7 +42,10 @@ library Lattice {
     uint256 internal constant TENOR_UNIT = 30 days * 1e18;
     uint256 internal constant SLOPE_MASK = 0xfffffffffff00000000;
     uint256 internal constant LEVEL_MASK = 0xffffffffffff0000000000000000;
-    int256 internal constant TABLE_TOP = 1120 << 32;
+    /// @dev Of `NormalDistribution`, as numbers.
+    int256 internal constant TABLE_TOP = 0x46000000000;
+    int256 internal constant TABLE_MIDDLE = 0x23000000000;
+    int256 internal constant POSITIONS_A_UNIT = 0x6000000000;
 
     /// @notice Adds an underlying's options to its node values: where it is halted to all, else to those that rows name.
     /// @param plan As `fillPlan` takes it.
@@ -205,8 +208,10 @@ library Lattice {
             for (uint256 ends = plan.ends; factors < last; factors += 32) {
                 uint256 end = plan.nodes + NODE_SIZE * byteAt(ends++);
                 if (node == end) continue;
-                uint256 shocked = Svi.clamp(volatility * wordAt(factors) / 1e18);
-                addCalls(node, end, strike, Black76.deviationDown(shocked, rootOfTime), lanes);
+                uint256 shocked = volatility * wordAt(factors) / 1e18;
+                if (shocked < Svi.LOWEST_VOLATILITY) shocked = Svi.LOWEST_VOLATILITY;
+                if (shocked > Svi.HIGHEST_VOLATILITY) shocked = Svi.HIGHEST_VOLATILITY;
+                addCalls(node, end, strike, shocked * rootOfTime / 1e18, lanes);
                 node = end;
             }
         }
@@ -276,15 +281,12 @@ library Lattice {
         uint256 deviation,
         NormalLanes lanes
     ) private pure {
-        int256 inverse;
-        int256 width;
-        int256 low;
-        int256 start;
-        unchecked {
-            inverse = int256(Black76.INVERSE_UNIT / deviation);
-            width = int256(deviation * NormalDistribution.POSITIONS_A_UNIT / 1e18);
-            low = int256(NormalLanes.unwrap(lanes) << 28);
-            start = ((low + NormalDistribution.MIDDLE + (width >> 1) - width) << 96) - strike.lnStrike * inverse;
+        (int256 inverse, int256 width, int256 low, int256 start) = (int256(Black76.INVERSE_UNIT), 0, 0, strike.lnStrike);
+        assembly ("memory-safe") {
+            inverse := div(inverse, deviation)
+            width := div(mul(deviation, POSITIONS_A_UNIT), 1000000000000000000)
+            low := shl(28, lanes)
+            start := sub(shl(96, add(add(low, TABLE_MIDDLE), sub(shr(1, width), width))), mul(start, inverse))
         }
         (uint256 price_, int256 size) = (strike.strike, strike.size);
         assembly ("memory-safe") {

@@ -35,8 +35,11 @@ library Svi {
             uint256 root = FixedPointMathLib.sqrt(uint256(distance * distance) + smoothing * smoothing);
             int256 wings = int256(uint256(uint40(word >> 144)))
                 * (int256(int32(uint32(word >> 112))) * distance + int256(root) * SCALE);
-            int256 quotient = wings / 1e18;
-            if (wings < 0 && quotient * 1e18 != wings) --quotient;
+            int256 quotient;
+            // Rounded down.
+            assembly ("memory-safe") {
+                quotient := sub(sdiv(wings, 1000000000000000000), slt(smod(wings, 1000000000000000000), 0))
+            }
             return int256(int40(uint40(word >> 184))) * SCALE + quotient;
         }
     }
