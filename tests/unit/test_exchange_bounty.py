@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from random import Random
+
 import pytest
 
 from ballast.chain.ids import account_id
@@ -78,6 +81,28 @@ def test_execute__so_long_after_arming__pays_the_twins_bounty_and_nobody_loses_m
     kept = desk.clearinghouse.call("vaultState").fees - fees_before
     assert kept == filled.takerFee + filled.makerFee - bounty
     assert imbalance(desk.system, [long.account, seller.account, executor.account]) == 0, "I3a"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_execute__odd_terms__pay_the_twins_bounty_to_the_wei(
+    desk: Desk, seller: Seat, executor: Seat, seed: int
+) -> None:
+    """Rates, times, sizes and prices that leave remainders in every division."""
+    random = Random(seed)
+    most, time, elapsed = random.randint(1, 2_000_000), random.randint(60, 3_600), random.randint(1, 4_000)
+    desk.system.act_as("risk", desk.exchange, "setBounty", most, time)
+    size, price = random.randint(1, 3_000) * WAD // 1_000, desk.mark() + random.randint(-(10**18), 10**18)
+    max_fee = random.choice([400_000, 400_001, 1_000_003, 5_000_000])
+    terms = {"maxFee": max_fee, "expiry": FOREVER}
+    opening = desk.stop(desk.seat("odd"), Decimal(size) / WAD, 2_502, desk.price, **terms)
+    desk.market.advance(12)
+    desk.arm(opening)
+    desk.market.advance(elapsed)
+    ask = desk.signed(seller, -Decimal(size) / WAD, 0, limit=price)
+    execute(desk, [opening, ask], [Match(0, 1, size)], executor.account)
+    taker_fee, _ = desk.exchange.call("fees")
+    rate = bounty_rate(most, time, desk.evm.timestamp - desk.armed_at(opening))
+    assert desk.cash_of(executor) == bounty_down(size, price, rate, taker_fee, max_fee)
 
 
 def test_execute__the_order_is_a_matchs_maker__pays_it_too(
