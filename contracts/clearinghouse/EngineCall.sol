@@ -86,7 +86,7 @@ library EngineCalls {
     }
 
     /// @dev A revert is passed on as it is.
-    function send(EngineCall request, address engine) internal view returns (Margin memory margin) {
+    function ask(EngineCall request, address engine) internal view returns (Margin memory margin) {
         assembly ("memory-safe") {
             if iszero(staticcall(gas(), engine, request, mload(sub(request, 32)), margin, MARGIN_SIZE)) {
                 returndatacopy(mload(0x40), 0, returndatasize())

@@ -130,7 +130,7 @@ abstract contract MarginCheck is Accounts {
                 leg = leg.write(id, position.sizeIn(), mark, offset);
             }
         }
-        return request.send(_marginEngine);
+        return request.ask(_marginEngine);
     }
 
     function _collateralLegs(

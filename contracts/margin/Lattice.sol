@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Black76} from "../pricing/Black76.sol";
-import {NormalDistribution, NormalLanes} from "../pricing/NormalDistribution.sol";
+import {NormalLanes} from "../pricing/NormalDistribution.sol";
 import {Svi} from "../pricing/Svi.sol";
 import {Expiry, Strike} from "./Dated.sol";
 import {DatedExpiries} from "./DatedExpiries.sol";
