@@ -93,6 +93,7 @@ abstract contract Accounts is Vault, Markets {
                     set.metExpiry = true;
                 } else {
                     Market memory market = _loadMarket(set, position.instrumentIn());
+                    if (market.lossShared) found[k] = positions[k] = _withoutLossShare(position);
                     account.markets[k] = market;
                     underlyings |= 1 << market.underlying;
                 }
@@ -398,7 +399,9 @@ abstract contract Accounts is Vault, Markets {
         uint256 count = account.header.positionCount;
         for (uint256 k; k < before || k < count; ++k) {
             PositionWord position = account.positions[k];
-            if (k >= before || !(position == account.storedPositions[k])) stored.positions[k] = position;
+            PositionWord found = k < before ? account.storedPositions[k] : PositionWord.wrap(0);
+            if (position == found) continue;
+            stored.positions[k] = set.lossShared ? _withLossShare(set, found, position) : position;
         }
     }
 

@@ -7,11 +7,11 @@ import {IExchange} from "../interfaces/IExchange.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Lock} from "./Lock.sol";
-import {Trading} from "./Trading.sol";
+import {MarginCheck} from "./MarginCheck.sol";
 import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title Acts of owners, one by one or in a batch
-abstract contract Acts is Trading, Lock {
+abstract contract Acts is MarginCheck, Lock {
     /// @dev Opens every account of the batch, runs the acts, writes, checks, and sends tokens out last.
     function _runBatch(Act[] memory acts) internal {
         WorkingSet memory set = _newSet();
@@ -43,13 +43,8 @@ abstract contract Acts is Trading, Lock {
         // What is left is a realise, which opening has done.
     }
 
-    /// @dev The exchange's only calls out are bounded static ones, and it is trusted with nothing but its own books.
-    function _runTrade(WorkingSet memory set, bytes memory data) private {
-        IExchange exchange = IExchange(_exchange);
-        (bytes memory trade, bytes memory context) = exchange.prepare(data);
-        (bool[] memory applied, uint256[2][] memory delegateLosses) = _applyFills(set, trade);
-        exchange.record(context, applied, delegateLosses);
-    }
+    /// @param data Of the act.
+    function _runTrade(WorkingSet memory set, bytes memory data) internal virtual;
 
     function _depositInto(OpenAccount memory account, uint256 asset, uint256 amount) internal {
         _requireOwnerOrDelegate(account.id);

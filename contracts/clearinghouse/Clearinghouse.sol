@@ -5,6 +5,7 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 import {Act, ActKind, IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Acts} from "./Acts.sol";
 import {ClearinghouseAdmin} from "./ClearinghouseAdmin.sol";
@@ -12,21 +13,22 @@ import {Continued} from "./Continued.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title The clearinghouse
-/// @notice What the auctions call, reports, setters and upkeep are at this address too, but their code is that of
-///         `ClearinghouseLiquidation`, `ClearinghouseReports` and `ClearinghouseAdmin`, fixed at creation.
+/// @notice Batches and fills, what the auctions call, reports, upkeep and setters are at this address too, but their code is that
+///         of `ClearinghouseTrading`, `ClearinghouseLiquidation`, `ClearinghouseReports`, `ClearinghouseUpkeep` and
+///         `ClearinghouseAdmin`, fixed at creation.
 contract Clearinghouse is IClearinghouseCore, Acts, Continued {
-    /// @param liquidation The next part, which knows the one after it, and so on.
+    /// @param trading The next part, which knows the one after it, and so on.
     /// @param authority The access manager.
     /// @param settlementToken Asset 0.
     constructor(
-        address liquidation,
+        address trading,
         address authority,
         address settlementToken,
         address marginEngine,
         address oracleHub
-    ) Continued(liquidation) {
+    ) Continued(trading) {
         Address.functionDelegateCall(
-            liquidation,
+            trading,
             abi.encodeCall(ClearinghouseAdmin.initialise, (authority, settlementToken, marginEngine, oracleHub))
         );
     }
@@ -57,11 +59,6 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
         _runOne(Act(ActKind.Realise, account, account, address(0), 0, 0, ""));
     }
 
-    /// @inheritdoc IClearinghouseCore
-    function batch(Act[] calldata acts) external locked {
-        _runBatch(acts);
-    }
-
     // Modules ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IClearinghouseCore
@@ -76,23 +73,16 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
         _lockHolder = address(0);
     }
 
-    /// @inheritdoc IClearinghouseCore
-    function settleFills(bytes memory trade)
-        external
-        onlyUnderLock(_exchange)
-        returns (bool[] memory applied, uint256[2][] memory delegateLosses)
-    {
-        WorkingSet memory set = _newSet();
-        (applied, delegateLosses) = _applyFills(set, trade);
-        _saveAll(set);
-        _checkAll(set);
-    }
-
     // Views -----------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IClearinghouseCore
     function marginOf(AccountId account) external view returns (Margin memory) {
         return _marginNow(account);
+    }
+
+    /// @inheritdoc IClearinghouseCore
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24) {
+        return _marketIndex[instrument];
     }
 
     // Helpers ---------------------------------------------------------------------------------------------------
@@ -102,4 +92,7 @@ contract Clearinghouse is IClearinghouseCore, Acts, Continued {
         acts[0] = act;
         _runBatch(acts);
     }
+
+    /// @dev Single acts are no trades.
+    function _runTrade(WorkingSet memory, bytes memory) internal override {}
 }

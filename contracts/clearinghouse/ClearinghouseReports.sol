@@ -12,43 +12,24 @@ import {
 } from "../interfaces/IClearinghouseReports.sol";
 import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {InstrumentId} from "../types/InstrumentId.sol";
 import {Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Continued} from "./Continued.sol";
 import {Market} from "./Market.sol";
-import {MarginCheck} from "./MarginCheck.sol";
+import {Portfolios} from "./Portfolios.sol";
 import {PositionWord, positionNonceIn, unpackPair} from "./Words.sol";
 import {OpenAccount, Totals, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
 import {SafeCastLib} from "solady/utils/SafeCastLib.sol";
 
 /// @title The clearinghouse's reports
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it has nothing to tell.
-contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
+contract ClearinghouseReports is IClearinghouseReports, Portfolios, Continued {
     /// @param upkeep The next part.
     constructor(address upkeep) Continued(upkeep) {}
 
     /// @inheritdoc IClearinghouseReports
     function portfolioOf(AccountId account) external view returns (Portfolio memory) {
         WorkingSet memory set = _view(account);
-        OpenAccount memory opened = set.accounts[0];
-        return Portfolio(opened.cash, _collateralLegs(opened.header.assets, opened.amounts), _positionLegs(set, opened));
-    }
-
-    function _positionLegs(
-        WorkingSet memory set,
-        OpenAccount memory opened
-    ) private view returns (PositionLeg[] memory legs) {
-        legs = new PositionLeg[](opened.header.positionCount);
-        for (uint256 k; k < legs.length; ++k) {
-            PositionWord position = opened.positions[k];
-            Market memory market = _marketAt(set, opened, k);
-            legs[k] = PositionLeg({
-                instrument: market.id,
-                size: int128(position.sizeIn()),
-                mark: market.dated ? 0 : SafeCastLib.toUint128(market.mark),
-                offset: SafeCastLib.toInt128(_offsetOf(position, market))
-            });
-        }
+        return _portfolio(set, set.accounts[0]);
     }
 
     /// @inheritdoc IClearinghouseReports
@@ -123,6 +104,7 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
         WorkingSet memory set = _newSet();
         Market memory market = _loadMarket(set, instrument);
         StoredMarket storage stored = _markets[instrument];
+        (uint256 longLossShare, uint256 shortLossShare) = unpackPair(_lossShares[instrument]);
         return InstrumentView({
             id: market.id,
             index: instrument,
@@ -133,18 +115,15 @@ contract ClearinghouseReports is IClearinghouseReports, MarginCheck, Continued {
             sizeStep: 10 ** market.sizeStepExponent,
             reduceOnly: stored.reduceOnlyUntil > block.timestamp,
             clearedSize: stored.clearedSize,
-            clearedQuote: stored.clearedQuote
+            clearedQuote: stored.clearedQuote,
+            longLossShare: longLossShare,
+            shortLossShare: shortLossShare
         });
     }
 
     /// @inheritdoc IClearinghouseReports
     function instrumentCount() external view returns (uint256) {
         return _marketCount;
-    }
-
-    /// @inheritdoc IClearinghouseReports
-    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24) {
-        return _marketIndex[instrument];
     }
 
     /// @inheritdoc IClearinghouseReports

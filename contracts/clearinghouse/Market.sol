@@ -16,6 +16,7 @@ import {STRIKE_UNIT} from "./Words.sol";
 /// @param expiry Of a dated instrument, Unix seconds.
 /// @param strike Of an option, wad.
 /// @param reduceOnlySet Whether a reduce-only time was set, so that it must be read.
+/// @param lossShared Whether one of its sides has paid for losses of the other, so that it must be read.
 /// @param sizeStepExponent The size step is 10 to this power, wei of a unit.
 /// @param funding Cumulative, value unit per unit, wad.
 /// @param indexPrice At the last written accrual, wad.
@@ -46,6 +47,7 @@ struct Market {
     uint256 expiry;
     uint256 strike;
     bool reduceOnlySet;
+    bool lossShared;
     uint256 sizeStepExponent;
     int256 funding;
     uint256 indexPrice;
@@ -84,8 +86,9 @@ type FundingWord is uint256;
 ///  +------------+--------+-------------+----------+----------------+--------------------------------------------+
 ///  | reduce only| kind   | underlying  | step     | open interest  | perp: window (24), sampled at (32),        |
 ///  | set (1),   | (8)    | (8)         | (8)      | (104)          |   sample (int32), start (int32)            |
-///  | option     |        |             |          |                | dated: expiry (40), strike (80), in 1e9    |
-///  | type (7)   |        |             |          |                |                                            |
+///  | loss shared|        |             |          |                | dated: expiry (40), strike (80), in 1e9    |
+///  | (1), option|        |             |          |                |                                            |
+///  | type (6)   |        |             |          |                |                                            |
 ///  +------------+--------+-------------+----------+----------------+--------------------------------------------+
 type TermsWord is uint256;
 
@@ -108,7 +111,7 @@ function packTerms(Market memory market) pure returns (TermsWord) {
     uint256 id = InstrumentId.unwrap(market.id);
     uint256 raw = (uint256(SafeCast.toUint104(market.openInterest)) << 120) | (market.sizeStepExponent << 224)
         | (market.underlying << 232) | ((id >> 248) << 240) | (uint256(uint8(id >> 192)) << 248)
-        | (market.reduceOnlySet ? 1 << 255 : 0);
+        | (market.reduceOnlySet ? 1 << 255 : 0) | (market.lossShared ? 1 << 254 : 0);
     if (market.dated) return TermsWord.wrap(raw | (market.strike / STRIKE_UNIT) | (market.expiry << 80));
     return TermsWord.wrap(
         raw | uint32(int32(market.basisStart)) | (uint256(uint32(int32(market.basisSample))) << 32)
@@ -121,6 +124,7 @@ function unpackTerms(TermsWord word, Market memory market) pure {
     market.openInterest = market.foundOpenInterest = uint104(raw >> 120);
     market.sizeStepExponent = uint8(raw >> 224);
     market.reduceOnlySet = raw >> 255 != 0;
+    market.lossShared = (raw >> 254) & 1 != 0;
     // Kind and underlying lie side by side in both words.
     uint256 id = (uint256(uint8(raw >> 240)) << 248) | (uint256(uint8(raw >> 232)) << 240);
     if (uint8(raw >> 240) == uint256(InstrumentKind.Perp)) {
@@ -131,7 +135,7 @@ function unpackTerms(TermsWord word, Market memory market) pure {
     } else {
         // Below 2^110.
         unchecked {
-            id |= (uint256(uint40(raw >> 80)) << 200) | (((raw >> 248) & 127) << 192) | (uint80(raw) * STRIKE_UNIT);
+            id |= (uint256(uint40(raw >> 80)) << 200) | (((raw >> 248) & 63) << 192) | (uint80(raw) * STRIKE_UNIT);
         }
     }
     market.setId(InstrumentId.wrap(id));

@@ -12,6 +12,7 @@ import {
     divDown,
     magnitude,
     mulDivDown,
+    mulDivUp,
     mulWadDown,
     positivePart
 } from "../math/FixedPoint.sol";
@@ -23,7 +24,7 @@ import {InstrumentId, OptionType} from "../types/InstrumentId.sol";
 import {Quote} from "../types/Quote.sol";
 import {Market, TermsWord, unpackFunding, unpackTerms} from "./Market.sol";
 import {ClearinghouseStorage} from "./Storage.sol";
-import {PositionWord} from "./Words.sol";
+import {PositionWord, packPosition, unpackPair} from "./Words.sol";
 import {WorkingSet} from "./WorkingSet.sol";
 
 /// @title Instruments: funding, basis, marks, open interest
@@ -45,6 +46,7 @@ abstract contract Markets is ClearinghouseStorage {
         set.needed |= 1 << market.underlying;
         set.metMarkets |= bit;
         if (market.dated) set.metExpiry = true;
+        if (market.lossShared) set.lossShared = true;
         set.addMarket(market);
     }
 
@@ -239,6 +241,41 @@ abstract contract Markets is ClearinghouseStorage {
     function _offsetOf(PositionWord position, Market memory market) internal pure returns (int256) {
         if (market.dated) return position.quoteIn();
         return position.quoteIn() + mulWadDown(-position.sizeIn(), market.funding);
+    }
+
+    /// @dev What a position has to do with shared losses: its size times what a unit of its side has paid so far, 1e-18 wei; 0 of
+    ///      an option. It is part of the stored quote balance and no part of the one in memory: what is charged between two
+    ///      acts lowers the value, and who takes a position owes nothing of what was charged before.
+    function _lossShareOf(PositionWord position) internal view returns (uint256) {
+        (uint256 longs, uint256 shorts) = unpackPair(_lossShares[position.instrumentIn()]);
+        int256 size = position.sizeIn();
+        return magnitude(size) * (size > 0 ? longs : shorts);
+    }
+
+    /// @dev A position as it is stored, without what shared losses have to do with it.
+    function _withoutLossShare(PositionWord stored) internal view returns (PositionWord) {
+        int256 quote = stored.quoteIn() - int256(_wadUp(_lossShareOf(stored)));
+        return packPosition(stored.instrumentIn(), stored.sizeIn(), quote);
+    }
+
+    /// @dev And back. What the rounding of both leaves goes to fees.
+    /// @param found What is stored in the position's place now, without its loss share.
+    function _withLossShare(
+        WorkingSet memory set,
+        PositionWord found,
+        PositionWord position
+    ) internal view returns (PositionWord) {
+        uint256 before = _lossShareOf(found);
+        uint256 share = _lossShareOf(position);
+        uint256 rounded = _wadUp(share);
+        set.totals.newFeesRay += int256((_wadUp(before) * WAD - before) * BILLION)
+        - int256((rounded * WAD - share) * BILLION);
+        if (share == 0) return position;
+        return packPosition(position.instrumentIn(), position.sizeIn(), position.quoteIn() + int256(rounded));
+    }
+
+    function _wadUp(uint256 value) private pure returns (uint256) {
+        return mulDivUp(value, 1, WAD);
     }
 
     /// @dev The first large enough fill of a block makes a sample; it has weight zero in its own block.

@@ -7,14 +7,13 @@ import {WAD, mulDivDown, mulWadDown} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
 import {Margin} from "../types/Margin.sol";
 import {Slice, SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
-import {Claims} from "./Claims.sol";
+import {LosingLeg, LossSharing} from "./LossSharing.sol";
 import {Market} from "./Market.sol";
-import {MarginCheck} from "./MarginCheck.sol";
 import {PositionWord, packPair, unpackPair} from "./Words.sol";
 import {Check, OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title What the auctions do to an account and its bidder
-abstract contract Slices is MarginCheck, Claims {
+abstract contract Slices is LossSharing {
     function _touch(AccountId id) internal returns (Margin memory margin) {
         WorkingSet memory set = _newSet();
         _loadAccount(set, id);
@@ -37,6 +36,9 @@ abstract contract Slices is MarginCheck, Claims {
         slice = ISliceDecider(_auctions).decide(context, _assess(set, from), uint64(from.header.positionNonce));
         if (slice.fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(slice.fraction);
         if (slice.endsAuction) _setLiquidation(from, false);
+        LosingLeg[] memory losing;
+        uint256 weights;
+        if (slice.uncovered != 0) (losing, weights) = _losingLegs(set, from);
         if (slice.fraction != 0) {
             _payRewards(set, from, to, slice);
             _moveSlice(set, from, to, slice);
@@ -45,7 +47,9 @@ abstract contract Slices is MarginCheck, Claims {
         }
         _saveAll(set);
         _checkAll(set);
-        if (slice.uncovered != 0) _socialise();
+        if (slice.uncovered == 0) return slice;
+        _shareLoss(losing, weights, slice.uncovered);
+        _socialise();
     }
 
     function _openSides(

@@ -113,6 +113,12 @@ abstract contract ClearinghouseStorage {
         uint16 epoch;
     }
 
+    /// @notice What a side of an instrument paid lately, which is forgotten linearly over a day.
+    struct LossBudget {
+        uint128 paid; // a unit, wad, as of `at`
+        uint40 at;
+    }
+
     mapping(AccountId account => StoredAccount) internal _accounts;
     mapping(AccountId account => mapping(uint256 asset => ExitRight)) internal _exitRights;
     StoredTotals internal _totals;
@@ -135,6 +141,9 @@ abstract contract ClearinghouseStorage {
     address internal _insuranceFund;
     address internal _expiries;
     WaterfallParameters internal _waterfall;
+    /// @dev What a unit of either side of an instrument has paid for losses of the other since it was listed, wad: longs first.
+    mapping(uint256 instrument => PairWord) internal _lossShares;
+    mapping(uint256 instrument => mapping(bool longs => LossBudget)) internal _lossBudgets;
     StoredClaims internal _claims;
     mapping(uint256 epoch => ClaimSums) internal _claimSums;
     mapping(AccountId account => AccountClaim) internal _accountClaims;

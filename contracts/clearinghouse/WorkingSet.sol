@@ -84,6 +84,7 @@ struct OpenAccount {
 /// @param totals The vault's cash books.
 /// @param accounts Opened so far, `accountCount` of them; longer than that.
 /// @param markets Instruments asked for so far, `marketCount` of them; longer than that.
+/// @param lossShared Whether any of them has shared losses.
 /// @param metMarkets Bitmap of their registry indices, modulo 256.
 /// @param quotes By ascending underlying.
 /// @param metExpiry Whether a dated instrument was met since `expiries` were read.
@@ -99,6 +100,7 @@ struct WorkingSet {
     uint256 accountCount;
     Market[] markets;
     uint256 marketCount;
+    bool lossShared;
     uint256 metMarkets;
     Quote[] quotes;
     bool metExpiry;

@@ -15,12 +15,14 @@ import {
     VaultView
 } from "./IClearinghouseReports.sol";
 import {IClearinghouseLiquidation} from "./IClearinghouseLiquidation.sol";
+import {IClearinghouseTrading} from "./IClearinghouseTrading.sol";
 import {IClearinghouseUpkeep} from "./IClearinghouseUpkeep.sol";
 import {ClaimsView, IClearinghouseWaterfall} from "./IClearinghouseWaterfall.sol";
 
 /// @title The clearinghouse as everyone but its administrators sees it, at one address
 interface IClearinghouse is
     IClearinghouseCore,
+    IClearinghouseTrading,
     IClearinghouseLiquidation,
     IClearinghouseUpkeep,
     IClearinghouseWaterfall,

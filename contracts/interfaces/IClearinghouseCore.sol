@@ -142,9 +142,6 @@ interface IClearinghouseCore {
     /// @notice Moves the value of every position into cash, options left out, and settles what has expired. Anyone may call.
     function realise(AccountId account) external;
 
-    /// @notice Runs acts in order and checks margin once an account at the end.
-    function batch(Act[] calldata acts) external;
-
     // Modules (the exchange, the auctions, the insurance fund) --------------------------------------------------------
 
     /// @notice Takes the lock that all state-changing entries share, for one of the modules.
@@ -152,18 +149,11 @@ interface IClearinghouseCore {
 
     function unlock() external;
 
-    /// @notice Exchange only. Applies fills in order and checks margin once an account.
-    /// @param trade `abi.encode(AccountId[] accounts, Fill[] fills)`: distinct accounts, and the fills that point into them.
-    /// @return applied False for a fill that was skipped because for a reduce-only side it would not have moved the
-    ///         position towards 0, or past it.
-    /// @return delegateLosses For each fill, taker's then maker's loss where a delegate signed, wad: of a buyer against
-    ///         the lower of mark and index, of a seller against the higher.
-    function settleFills(bytes memory trade)
-        external
-        returns (bool[] memory applied, uint256[2][] memory delegateLosses);
-
     // Views -----------------------------------------------------------------------------------------------------
 
     /// @notice Margin of an account as the next act would see it. The one cold call that keepers and users make.
     function marginOf(AccountId account) external view returns (Margin memory);
+
+    /// @return Its registry index, or 0 where it is not listed.
+    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 }

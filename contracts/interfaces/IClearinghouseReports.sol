@@ -31,6 +31,8 @@ struct InstrumentView {
     bool reduceOnly;
     int256 clearedSize; // of the clearing account of an expired instrument, wad
     int256 clearedQuote; // its quote balance, wad
+    uint256 longLossShare; // what a unit of the longs has paid for losses of the shorts since the listing, wad
+    uint256 shortLossShare; // and the other way round
 }
 
 struct PositionView {
@@ -94,9 +96,6 @@ interface IClearinghouseReports {
     function instrumentOf(uint24 instrument) external view returns (InstrumentView memory);
 
     function instrumentCount() external view returns (uint256);
-
-    /// @return Its registry index, or 0 where it is not listed.
-    function instrumentIndexOf(InstrumentId instrument) external view returns (uint24);
 
     function markOf(uint24 instrument) external view returns (uint256);
 

@@ -14,10 +14,13 @@ struct ClaimsView {
 }
 
 /// @title The last levels of the default waterfall, and the vault's liquidity
-/// @notice A loss that neither the account nor the insurance fund pays is borne by all positive cash alike, in the act in
-///         which it shows. Who bore it keeps a claim, which the insurance fund's income repays before the fund. Claims are
+/// @notice A loss that neither the account nor the insurance fund pays is borne, in the act in which it shows, first by the
+///         other side of the perpetuals and futures that made it, up to a part of their marks a day; then by all positive cash alike. Who bore it keeps a claim, which the insurance fund's income repays before the fund. Claims are
 ///         not equity and cannot be transferred; they outlast the account's cash.
 interface IClearinghouseWaterfall {
+    /// @dev One side of an instrument paid for a loss of the other: every long (else short) position `perUnit` a unit, wad, out of
+    ///      its quote balance, rounded up; `amount` in all, wad, rounded down.
+    event LossShared(uint24 indexed instrument, bool longs, uint256 perUnit, uint256 amount);
     /// @dev Every positive cash balance shrank as the supply index did. `amount` of the uncovered loss is made good by it, wad;
     ///      `uncoveredLoss` is left.
     event LossSocialised(uint256 amount, uint256 supplyIndex, uint256 uncoveredLoss, uint256 epoch);

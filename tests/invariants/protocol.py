@@ -113,12 +113,13 @@ class Protocol:
         house, accounts = self.system.clearinghouse, self.accounts
         margins, views = house.call_each("marginOf", accounts), house.call_each("accountOf", accounts)
         vault, dated = house.call("vaultState"), house.call_each("instrumentOf", self.dated_instruments)
+        markets = self._markets()
         return Picture(
             dict(zip(accounts, margins, strict=True)),
             dict(zip(accounts, views, strict=True)),
-            self._markets(),
+            markets,
             vault,
-            imbalance_of(vault, views, dated),
+            imbalance_of(vault, views, [*dated, *(market.view for market in markets.values())]),
             self.system.evm.timestamp,
             self.prices,
             tuple(dated),

@@ -10,7 +10,7 @@ from eth_abi import encode
 
 from ballast.chain import codec
 from tests.support.evm import Contract
-from tests.support.system import DAY, Market, System, Trader, trader
+from tests.support.system import DAY, WAD, Market, System, Trader, trader
 
 RAY = 10**27
 BILLION = 10**9
@@ -114,12 +114,24 @@ def imbalance(system: System, accounts: Iterable[int]) -> int:
 
 
 def imbalance_of(vault: Any, views: Iterable[Any], instruments: Iterable[Any] = ()) -> int:
-    """The same, of what was read already: the vault's state, every account's view, and instruments that expire."""
+    """The same, of what was read already: the vault's state, every account's view, and every instrument's."""
+    views, by_index = list(views), {instrument.index: instrument for instrument in instruments}
     quotes = sum(position.quote for view in views for position in view.positions)
-    quotes += sum(instrument.clearedQuote for instrument in instruments)
+    quotes += sum(instrument.clearedQuote for instrument in by_index.values())
+    # Stored quote balances hold each position's loss share, rounded up; the books owe its sum exactly.
+    shares = [_loss_share(position, by_index) for view in views for position in view.positions]
+    quotes += sum(-(-share // WAD) for share in shares)
     claims = vault.supplyShares * vault.supplyIndex - vault.debtShares * vault.borrowIndex + vault.feesRay
     backing = vault.tokens * SETTLEMENT_SCALE + vault.uncoveredLoss - vault.claimPool
-    return claims + quotes * RAY - backing * RAY
+    return claims + quotes * RAY - backing * RAY - sum(shares) * BILLION
+
+
+def _loss_share(position: Any, instruments: dict[int, Any]) -> int:
+    """Size times what a unit of its side has paid for losses of the other, 1e-18 wei; options pay nothing."""
+    instrument = instruments.get(position.index)
+    if instrument is None:
+        return 0
+    return abs(position.size) * (instrument.longLossShare if position.size > 0 else instrument.shortLossShare)
 
 
 def list_tokens(market: Market, *tokens: Contract, symbol: str = "ETH", cap: int = 10**24) -> list[int]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import pytest
 
-from ballast.chain.logs import Event
 from ballast.claims import LEAST_LOSS_DIVISOR
-from ballast.ledger import AssetInfo, Ledger
+from ballast.ledger import Ledger
 from tests.support.clearing import Fill, Module, cash_of, drive, imbalance
 from tests.support.evm import reverts
 from tests.support.system import WAD, Market, System, Trader, trader, wad
+from tests.support.witness import listen, module_accounts
 
 HOLDERS = [trader(name) for name in ("large", "middle", "small")]
 LARGE, MIDDLE, SMALL = HOLDERS
@@ -20,25 +19,7 @@ VICTIM, MAKER = trader("victim"), trader("maker")
 
 @pytest.fixture
 def ledger(system: System, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """Hears every event of the clearinghouse from now on, before anybody holds anything."""
-    ledger, evm, house = Ledger(), system.evm, system.clearinghouse
-    for asset in range(house.call("assetCount")):
-        view = house.call("assetOf", asset)
-        ledger.assets[asset] = AssetInfo(view.token, view.underlying, view.decimals)
-    for index in range(1, house.call("instrumentCount") + 1):
-        ledger.instruments[index] = house.call("instrumentOf", index).id
-    ledger.insurance_account, ledger.treasury_account = modules(system)
-    execute = type(evm).execute
-
-    def heard(self: Any, *arguments: Any, static: bool = False, **options: Any) -> bytes:
-        output = execute(self, *arguments, static=static, **options)
-        if not static:
-            logs = [log for log in self.last_logs() if log.address == house.address]
-            ledger.apply(Event("Clearinghouse", log.name, log.arguments.as_dict(), 0, 0, "") for log in logs)
-        return output
-
-    monkeypatch.setattr(type(evm), "execute", heard)
-    return ledger
+    return listen(system, monkeypatch)
 
 
 @pytest.fixture
@@ -54,14 +35,8 @@ def lose(auctions: Module, loss: int) -> None:
     auctions.run(("coverDebt", VICTIM.account, 0, loss))
 
 
-def modules(system: System) -> tuple[int, int]:
-    """The accounts of the fund and the treasury."""
-    treasury = system.clearinghouse.call("treasury").account
-    return int(system.insurance_fund.address, 16) << 96, int(treasury, 16) << 96
-
-
 def everyone(system: System) -> list[int]:
-    return [*(who.account for who in (*HOLDERS, VICTIM, MAKER)), *modules(system)]
+    return [*(who.account for who in (*HOLDERS, VICTIM, MAKER)), *module_accounts(system)]
 
 
 def claim_of(system: System, who: Trader) -> tuple[int, int]:
@@ -134,7 +109,7 @@ def test_socialise_loss__without_one__changes_nothing(system: System, auctions: 
 
 def test_claim__income_of_insurance__repays_it_first(system: System, market: Market, auctions: Module):
     lose(auctions, wad(1_000))
-    fund = modules(system)[0]
+    fund = module_accounts(system)[0]
     insured = cash_of(system, fund)
     repaid = earn(system, market, wad(200))
     assert 0 < repaid < wad(1_000)
@@ -177,7 +152,7 @@ def test_claim__cash_that_came_after_the_loss__has_none(system: System, market: 
 
 def test_claim__repaid_in_full__the_fund_earns_again(system: System, market: Market, auctions: Module):
     lose(auctions, wad(10))
-    fund = modules(system)[0]
+    fund = module_accounts(system)[0]
     insured = cash_of(system, fund)
     income = earn(system, market, wad(500))
     assert cash_of(system, fund) == insured + income - wad(10)

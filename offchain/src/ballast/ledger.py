@@ -18,6 +18,7 @@ from ballast.chain.logs import Event
 from ballast.claims import Claims, supply_shares
 from ballast.errors import BallastError
 
+WAD = 10**18
 RAY = 10**27
 CASH = 0
 
@@ -80,6 +81,10 @@ class Ledger:
         self.net_deposits: dict[int, int] = defaultdict(int)
         self.moved_to_cash: dict[int, int] = defaultdict(int)
         self.cumulative_funding: dict[int, int] = defaultdict(int)
+        self.loss_shares: dict[tuple[int, bool], int] = defaultdict(int)
+        """What a unit of one side of an instrument (True: the longs) has paid for losses of the other, wad."""
+        self.losses_shared: dict[int, int] = defaultdict(int)
+        """What both sides have paid out of their quote balances, by instrument."""
         self.cleared: dict[int, Position] = defaultdict(Position)
         """The clearing accounts, which take the other side of every settlement, by instrument."""
         self._rewritten: set[int] = set()
@@ -262,6 +267,23 @@ class Ledger:
         self.uncovered_loss += a["amount"]
         self.losses_recorded += a["amount"]
         return (a["account"],)
+
+    def _on_LossShared(self, a: dict[str, Any]) -> Iterable[int]:
+        # What the act wrote, it wrote before the charge. Every position pays what its own share, rounded up, grew by.
+        instrument, longs = a["instrument"], a["longs"]
+        before = self.loss_shares[instrument, longs]
+        self.loss_shares[instrument, longs] += a["perUnit"]
+        self.uncovered_loss -= a["amount"]
+        charged = []
+        for account, entry in self.accounts.items():
+            position = entry.positions.get(instrument)
+            if position is None or position.size == 0 or (position.size > 0) != longs:
+                continue
+            paid = -(-abs(position.size) * (before + a["perUnit"]) // WAD) + (-abs(position.size) * before // WAD)
+            position.quote -= paid
+            self.losses_shared[instrument] += paid
+            charged.append(account)
+        return charged
 
     def _on_LossSocialised(self, a: dict[str, Any]) -> Iterable[int]:
         # What the act wrote, it wrote before the cut.

@@ -199,7 +199,8 @@ def _value_is_conserved(
     )
     yield _equal("storage", "repaid to claims and not collected", ledger.claims.pool, vault.claimPool)
     for index, total in sorted(quotes.items()):
-        yield _equal("I4", f"instrument {index}: Σ quote, −Σ moved to cash", total, -ledger.moved_to_cash[index])
+        left = -ledger.moved_to_cash[index] - ledger.losses_shared[index]
+        yield _equal("I4", f"instrument {index}: Σ quote, −Σ moved to cash and paid for losses", total, left)
 
 
 def token_balance(system: System, token: str, block: BlockRef) -> int:

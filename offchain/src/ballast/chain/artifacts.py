@@ -15,7 +15,13 @@ from ballast.errors import ConfigurationError
 
 MANIFEST = Path(".build") / "__local__.json"
 JOINED = {
-    "Clearinghouse": ("ClearinghouseLiquidation", "ClearinghouseReports", "ClearinghouseUpkeep", "ClearinghouseAdmin")
+    "Clearinghouse": (
+        "ClearinghouseTrading",
+        "ClearinghouseLiquidation",
+        "ClearinghouseReports",
+        "ClearinghouseUpkeep",
+        "ClearinghouseAdmin",
+    )
 }
 """Contracts that pass calls they do not know on to another's code: one address answers to all these ABIs."""
 
