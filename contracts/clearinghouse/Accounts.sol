@@ -62,10 +62,16 @@ abstract contract Accounts is Vault, Markets {
     /// @dev Reads an account, with its positions and their markets, at most once; of options the position alone, which
     ///      tells what they are.
     /// @return place Of it among the set's accounts.
-    function _loadAccount(WorkingSet memory set, AccountId id) internal view returns (uint256 place) {
-        for (; place < set.accountCount; ++place) {
+    function _loadAccount(WorkingSet memory set, AccountId id) internal view returns (uint256) {
+        return _loadAmong(set, id, set.accountCount);
+    }
+
+    /// @dev The same where only the first `first` of the set's accounts can be it.
+    function _loadAmong(WorkingSet memory set, AccountId id, uint256 first) internal view returns (uint256 place) {
+        for (; place < first; ++place) {
             if (set.accounts[place].id == id) return place;
         }
+        place = set.accountCount;
         OpenAccount memory account;
         _readAccount(set, account, id);
         set.addAccount(account);

@@ -12,13 +12,12 @@ import {
 } from "../interfaces/IClearinghouseReports.sol";
 import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Portfolio, PositionLeg} from "../types/Portfolio.sol";
+import {Portfolio} from "../types/Portfolio.sol";
 import {Continued} from "./Continued.sol";
 import {Market} from "./Market.sol";
 import {Portfolios} from "./Portfolios.sol";
 import {PositionWord, positionNonceIn, unpackPair} from "./Words.sol";
 import {OpenAccount, Totals, WorkingSet, placesForMarkets} from "./WorkingSet.sol";
-import {SafeCastLib} from "solady/utils/SafeCastLib.sol";
 
 /// @title The clearinghouse's reports
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it has nothing to tell.

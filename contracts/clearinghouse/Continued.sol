@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 /// @title Hands every call that it does not know to a contract fixed at creation, on its own storage
-/// @notice The clearinghouse is one contract in five parts, split for the limit on code size alone.
+/// @notice The clearinghouse is one contract in six parts, split for the limit on code size alone.
 abstract contract Continued {
     address private immutable NEXT;
 

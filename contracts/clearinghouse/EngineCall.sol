@@ -85,14 +85,15 @@ library EngineCalls {
         return leg;
     }
 
-    /// @dev A revert is passed on as it is.
-    function ask(EngineCall request, address engine) internal view returns (Margin memory margin) {
+    /// @dev A revert is passed on as it is. Frees the request's memory, behind which lies nothing of use: a settlement makes many.
+    function ask(EngineCall request, address engine, Margin memory margin) internal view {
         assembly ("memory-safe") {
             if iszero(staticcall(gas(), engine, request, mload(sub(request, 32)), margin, MARGIN_SIZE)) {
                 returndatacopy(mload(0x40), 0, returndatasize())
                 revert(mload(0x40), returndatasize())
             }
             if lt(returndatasize(), MARGIN_SIZE) { revert(0, 0) }
+            mstore(0x40, sub(request, 32))
         }
     }
 

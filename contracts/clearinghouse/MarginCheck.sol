@@ -111,7 +111,7 @@ abstract contract MarginCheck is Accounts {
         PositionWord[] memory positions,
         uint256 count,
         Market[] memory markets
-    ) private view returns (Margin memory) {
+    ) private view returns (Margin memory margin) {
         (EngineCall request, LegPlace leg) = EngineCalls.encode(
             cash, collaterals, count, set.quotes, set.expiries, set.settlementTokenUsd
         );
@@ -130,7 +130,7 @@ abstract contract MarginCheck is Accounts {
                 leg = leg.write(id, position.sizeIn(), mark, offset);
             }
         }
-        return request.ask(_marginEngine);
+        request.ask(_marginEngine, margin);
     }
 
     function _collateralLegs(

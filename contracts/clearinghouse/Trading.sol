@@ -48,8 +48,13 @@ abstract contract Trading is MarginCheck {
         Fill[] memory fills
     ) private returns (OpenAccount[] memory accounts) {
         accounts = placesForAccounts(ids.length);
+        uint256 met = set.accountCount;
+        uint256 highest;
         for (uint256 i; i < ids.length; ++i) {
-            uint256 place = _loadAccount(set, ids[i]);
+            uint256 id = AccountId.unwrap(ids[i]);
+            // Accounts come in ascending order: what is above all of them so far can only have been met before.
+            uint256 place = _loadAmong(set, ids[i], id > highest ? met : set.accountCount);
+            if (id > highest) highest = id;
             accounts[i] = set.accounts[place];
             _requireOwner(ids[i]);
             if (accounts[i].header.inLiquidation) revert IClearinghouseCore.AccountInLiquidation(ids[i]);

@@ -179,8 +179,10 @@ class Room:
         return int(self.system.insurance_fund.call("account"))
 
     def unpaid_loss(self) -> int:
-        """What neither accounts nor the fund paid: recorded, or spread over all cash against claims."""
-        return int(self.house.call("vaultState").uncoveredLoss + self.house.call("claims").outstanding)
+        """What neither accounts nor the fund paid: recorded, shared by other sides, or spread over all cash."""
+        views = self.house.call_each("instrumentOf", range(1, self.house.call("instrumentCount") + 1))
+        shared = sum((view.longLossShare + view.shortLossShare) * view.openInterest // WAD for view in views)
+        return int(self.house.call("vaultState").uncoveredLoss + self.house.call("claims").outstanding + shared)
 
     def worth(self, account: int) -> int:
         """Equity, and what socialised losses took of it."""

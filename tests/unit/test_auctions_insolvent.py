@@ -63,8 +63,10 @@ def test_bid__no_fund__records_the_loss_to_the_wei(room: Room, bidder: Trader) -
 
     assert receipt.result == (WAD, 0, deficit, 0, 0, deficit)
     assert flows.uncovered == deficit == room.unpaid_loss()
-    # Each but for the wei that a claim is rounded down by.
-    assert flows.equity == {"owner": deficit, "bidder": -1, "dealer": -1, "fund": 0}
+    # The dealer is the other side, which pays first; each but for the wei that a claim is rounded down by.
+    shared = sum(share.amount for share in receipt.events("LossShared"))
+    assert 0 < shared == deficit - room.house.call("claims").outstanding
+    assert flows.equity == {"owner": deficit, "bidder": -1, "dealer": -shared - 1, "fund": 0}
     assert room.margin(owner.account).equity == 0
     [loss] = receipt.events("LossRecorded")
     assert (loss.account, loss.amount, loss.total) == (bidder.account, deficit, deficit)
