@@ -18,7 +18,7 @@ from ballast.chain.artifacts import checkout_root
 from ballast.deployment.rpc import RpcBackend
 from ballast.errors import BallastError, ConfigurationError
 
-logger.set_level(LogLevel.WARNING)  # ape's greetings go to stdout, where `--json` promises JSON alone
+logger.set_level(LogLevel.ERROR)  # ape greets and warns on stdout, where `--json` promises JSON alone
 
 
 class ApeSigner:

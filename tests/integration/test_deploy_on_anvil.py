@@ -51,9 +51,10 @@ def deployment(deployed_node: tuple[Anvil, DeploymentRecord]) -> Iterator[tuple[
     running.request("evm_revert", snapshot)
 
 
-def ape(script: str, node: Anvil, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """A script under ape, with nobody at the keyboard."""
-    command = ["ape", "run", script, "--network", f"ethereum:local:{node.url}", *options]
+def ape(script: str, node: Anvil, *options: str, in_front: bool = False, **variables: str) -> subprocess.Popen[str]:
+    """A script under ape, with nobody at the keyboard. `in_front`: its options come before the network's."""
+    network = ("--network", f"ethereum:local:{node.url}")
+    command = ["ape", "run", script, *(options + network if in_front else network + options)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     return subprocess.Popen(command, cwd=ROOT, text=True, env=os.environ | variables, **pipes)
 

@@ -201,7 +201,7 @@ def test_powers__delay_that_is_about_to_shorten__named(chain: Chain):
 def test_powers__announced_act__shown_decoded_until_it_is_done(chain: Chain):
     data = chain.announce("setMaxAge", 600, target="QuorumFeed")
     (row,) = announced_rows(chain.read())
-    assert row[1:] == (chain.governor, "QuorumFeed.setMaxAge(600)")
+    assert row[2:] == (chain.governor, "QuorumFeed.setMaxAge(600)")
     chain.evm.advance(2 * DAY)
     authority, feed = chain.builder.contracts["Authority"], chain.builder.contracts["QuorumFeed"]
     authority.transact("execute", feed, data, sender=chain.governor)
@@ -211,7 +211,7 @@ def test_powers__announced_act__shown_decoded_until_it_is_done(chain: Chain):
 def test_powers__announced_act_that_was_never_done__shown_as_expired(chain: Chain):
     chain.announce("setMaxAge", 600, target="QuorumFeed")
     chain.evm.advance(10 * DAY)
-    assert [row[0] for row in announced_rows(chain.read())] == ["expired"]
+    assert [row[1] for row in announced_rows(chain.read())] == ["expired"]
 
 
 def test_powers__node_that_fails__is_no_open_function(chain: Chain, monkeypatch: pytest.MonkeyPatch):

@@ -140,6 +140,11 @@ def read_access(builder: Builder, first_block: int) -> Access:
     )
 
 
+def read_roles(builder: Builder, first_block: int) -> dict[int, RoleState]:
+    """The roles alone."""
+    return _Reader(builder, first_block).roles()
+
+
 def transactions(contract: Contract) -> list[Mapping[str, Any]]:
     """ABI entries of the functions that change state."""
     return [e for e in contract.abi if e["type"] == "function" and e["stateMutability"] not in ("view", "pure")]

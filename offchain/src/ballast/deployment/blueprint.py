@@ -262,7 +262,7 @@ class Blueprint:
         def read() -> bool:
             return Surface.unpack(expiries.call("expiryOf", underlying, expiry).surface).published_at > 0
 
-        self.steps.append(Requirement(what, expiries, True, read, remedy))
+        self.steps.append(Requirement(what, expiries, True, read, remedy, may_follow=True))
 
     def _risk(self) -> None:
         engine, blob = self.contracts["MarginEngine"], self.book.encode()

@@ -69,6 +69,7 @@ class Builder:
         self.network, self.book, self.backend = network.as_deployed_by(backend.deployer), book, backend
         compiled = artifacts if artifacts is not None else load_artifacts(checkout_root())
         self.blueprint = Blueprint(self.network, book, backend, compiled, record)
+        self._standing = record
 
     @property
     def steps(self) -> list[Step]:
@@ -111,6 +112,10 @@ class Builder:
         execute(self.backend, self.steps, journal, fulfil)
         return self._record(journal, first_block)
 
+    def describe(self) -> DeploymentRecord:
+        """What stands on the chain now, every contract of the plan being there."""
+        return self._record(Journal(self.plan), self.backend.block_number())
+
     def is_sealed(self) -> bool:
         """Whether the deployer has handed the system over."""
         authority = self.contracts["Authority"]
@@ -128,6 +133,8 @@ class Builder:
     def _record(self, journal: Journal, first_block: int) -> DeploymentRecord:
         network = self.network
         blocks = [entry.block for entry in journal.entries.values() if entry.block is not None]
+        if self._standing is not None:
+            blocks.append(self._standing.block)
         symbols = [network.settlement_symbol, *network.collaterals]
         return DeploymentRecord(
             network=network.network,
@@ -152,12 +159,13 @@ class Builder:
         creation = self.blueprint.creations[name]
         address = creation.contract.address
         entry = journal.entries.get(creation.name)
+        before = self._standing.contracts.get(name) if self._standing else None
         return ContractRecord(
             address=address,
             artifact=creation.artifact,
             arguments=tuple(_plain(argument) for argument in creation.arguments),
             code_hash="0x" + keccak(self.backend.code_at(address)).hex(),
-            transaction=entry.transaction if entry else None,
+            transaction=entry.transaction if entry else before.transaction if before else None,
         )
 
     def _feeds(self) -> dict[str, list[str]]:

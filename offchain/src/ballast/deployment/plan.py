@@ -151,6 +151,7 @@ class Requirement:
 
     Attributes:
         remedy: What to do where it is not so.
+        may_follow: Whether what comes after it may be announced, if not done, before it is so.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Requirement:
     expected: Any
     read: Callable[[], Any] = field(repr=False, compare=False)
     remedy: str
+    may_follow: bool = False
 
     transaction = None
 

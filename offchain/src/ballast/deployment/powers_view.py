@@ -14,7 +14,7 @@ from ballast.deployment.units import duration
 HOLDERS = ("role", "holder", "is", "delay", "grant delay", "admin", "can cancel")
 FUNCTIONS = ("contract", "function", "role", "delay", "holders")
 UNGUARDED = ("contract", "function", "who may call it, by the contract's own code")
-ANNOUNCED = ("from", "by", "call")
+ANNOUNCED = ("id", "from", "by", "call")
 EVERYBODY = "everybody"
 Row = tuple[str, ...]
 
@@ -83,7 +83,7 @@ def open_rows(access: Access) -> list[Row]:
 def announced_rows(access: Access) -> list[Row]:
     """A row an act that is under way."""
     return [
-        (moment(one.ready_at) if one.ready_at else "expired", one.caller, f"{one.target}.{one.call}")
+        (one.operation, moment(one.ready_at) if one.ready_at else "expired", one.caller, f"{one.target}.{one.call}")
         for one in access.announced
     ]
 

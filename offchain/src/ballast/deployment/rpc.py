@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
@@ -16,6 +17,18 @@ from ballast.deployment.backend import CallReverted, RawLog, Receipt, Transactio
 from ballast.errors import ChainError, ChainUnreachable
 
 GAS_MARGIN_PERCENT = 25
+MOST_GAS = 16_000_000
+"""Of one simulated call: what a transaction may use."""
+
+
+@dataclass(frozen=True)
+class SimulatedCall:
+    """A call that is only thought of, at a Unix second."""
+
+    sender: str
+    to: str
+    data: bytes
+    timestamp: int
 
 
 class Signer(Protocol):
@@ -111,6 +124,46 @@ class RpcBackend:
         logs = tuple(_raw_log(log) for log in mined["logs"])
         return Receipt(transaction, int(mined["blockNumber"]), int(mined["gasUsed"]), logs)
 
+    def timestamp(self) -> int:
+        """Of the newest block."""
+        with _faults():
+            return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def has_pending(self, sender: str) -> bool:
+        """Whether a transaction of that account waits to be mined."""
+        account = to_checksum_address(sender)
+        with _faults():
+            mined, sent = (self.web3.eth.get_transaction_count(account, state) for state in ("latest", "pending"))
+        return bool(sent > mined)
+
+    def simulate(self, calls: Sequence[SimulatedCall], code: Mapping[str, bytes]) -> list[CallReverted | None]:
+        """How calls would end, one after the other, each in a block of its own and on what those before it left.
+
+        Args:
+            code: To stand at addresses in place of what is there.
+
+        Raises:
+            ChainError: The node cannot simulate.
+        """
+        number = self.block_number() + 1
+        overrides = {address: {"code": "0x" + runtime.hex()} for address, runtime in code.items()}
+        blocks = [
+            {
+                "blockOverrides": {"number": hex(number + place), "time": hex(call.timestamp + place)},
+                "stateOverrides": {} if place else overrides,
+                "calls": [{"from": call.sender, "to": call.to, "data": "0x" + call.data.hex(), "gas": hex(MOST_GAS)}],
+            }
+            for place, call in enumerate(calls)
+        ]
+        with _faults():
+            request: Any = "eth_simulateV1"
+            answer: Any = self.web3.provider.make_request(
+                request, [{"blockStateCalls": blocks, "validation": False}, "latest"]
+            )
+        if "error" in answer:
+            raise ChainError(f"the node cannot simulate: {answer['error'].get('message')}")
+        return [_refusal(block["calls"][0]) for block in answer["result"]]
+
     def logs(self, address: str, topic: bytes, first_block: int) -> list[RawLog]:
         wanted: Any = {
             "address": to_checksum_address(address),
@@ -158,6 +211,14 @@ def _hex_bytes(text: str) -> bytes:
         return bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
         return b""
+
+
+def _refusal(call: Mapping[str, Any]) -> CallReverted | None:
+    if int(call["status"], 16) == 1:
+        return None
+    fault = call.get("error") or {}
+    data = fault.get("data") or call.get("returnData") or "0x"
+    return CallReverted(_hex_bytes(data), str(fault.get("message", "")))
 
 
 def _raw_log(log: Any) -> RawLog:
