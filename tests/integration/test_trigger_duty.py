@@ -16,7 +16,7 @@ from ballast.keeper.scanner import FloatScanner
 from ballast.keeper.triggers import TriggerDuty, TriggerPolicy
 from ballast.reconcile import reconcile
 from ballast.store import Store
-from tests.integration.conftest import Stage
+from tests.integration.conftest import Ballast, Stage
 
 WAD = 10**18
 COSTS = TriggerPolicy(arm_cost=WAD // 10, execute_cost=WAD)
@@ -72,3 +72,24 @@ def test_keeper__a_stop_loss_in_its_folder__armed_and_filled_for_the_bounty(
     assert COSTS.execute_cost <= cash[-1] <= 2 * 2_450 * WAD * 5 // 10_000
     assert keeper.system.read("Exchange", "orderStatus", stop.order).filled == 2 * WAD
     assert reconcile(keeper.system, keeper.system.connection.head()).failures == []
+
+
+def test_command__keeper_run_once_with_a_folder__arms_what_is_there(
+    stage: Stage,
+    traders: tuple[LocalAccount, LocalAccount],
+    ballast: Ballast,
+    operator: LocalAccount,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    stage.bench.trade(*traders, {"ETH": 2.0})
+    desk = OrderDesk(stage.system(), traders[0])
+    stop = desk.sign("PERP:ETH", "-2", "2400", reduce_only=True, trigger_below="2450", lifetime=86_400)
+    desk.save(stop, folder / "stop.json")
+    stage.bench.move_time(60)
+    stage.bench.report(ETH=0.98)
+    database = tmp_path_factory.mktemp("keeper") / "keeper.sqlite"
+    options = ("--triggers", str(folder), "--database", str(database), "--once", "--no-upkeep")
+    result = ballast(operator, "keeper", "run", *options)
+    assert result.exit_code == 0, result.output
+    assert stage.system().read("Exchange", "armedAt", desk.domain.hash(stop.order)) > 0
