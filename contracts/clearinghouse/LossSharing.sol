@@ -34,6 +34,7 @@ abstract contract LossSharing is Portfolios, Claims {
         WorkingSet memory set,
         OpenAccount memory account
     ) internal view returns (LosingLeg[] memory legs, uint256 total) {
+        if (!_holdsLinear(account)) return (legs, 0);
         Explanation memory explanation = IMarginEngine(_marginEngine)
             .explain(_portfolio(set, account), set.quotes, set.expiries, set.settlementTokenUsd);
         for (uint256 k; k < explanation.collateralContributions.length; ++k) {
@@ -51,6 +52,14 @@ abstract contract LossSharing is Portfolios, Claims {
         assembly ("memory-safe") {
             mstore(legs, count)
         }
+    }
+
+    /// @dev Explaining a portfolio of many options costs as much as a bid on it.
+    function _holdsLinear(OpenAccount memory account) private pure returns (bool) {
+        for (uint256 k; k < account.header.positionCount; ++k) {
+            if (!account.positions[k].isOption()) return true;
+        }
+        return false;
     }
 
     /// @dev Charges the other sides on stored books, after every open account is written: what they hold by then pays.

@@ -66,10 +66,10 @@ class Ocean:
             size = (1_000 / self.prices[place[0]]).quantize(Decimal("1e-6"))
             self.market.trade(self.room.dealer, owner, option, size)
 
-    def squeeze(self, owner: Trader) -> None:
-        """Prices rise until the owner can be liquidated."""
+    def squeeze(self, owner: Trader, *, insolvent: bool = False) -> None:
+        """Prices rise until the owner can be liquidated, or has less than nothing."""
         symbols = [symbol for symbol, number in self.market.system.record.underlyings.items() if 0 < number <= TRADED]
-        while (margin := self.room.margin(owner.account)).equity >= margin.maintenanceMargin:
+        while (margin := self.room.margin(owner.account)).equity >= (0 if insolvent else margin.maintenanceMargin):
             for symbol in symbols:
                 self.market.set_price(symbol, self.market.prices[symbol] * Decimal("1.03"))
 
@@ -85,6 +85,15 @@ def ocean() -> Ocean:
     spare = (margin.equity - margin.stableGap - margin.initialMargin) * 95 // 100 // 10**12
     ocean.house.transact("withdraw", OWNER.account, 0, spare, OWNER.address, sender=OWNER.address)
     return ocean
+
+
+def test_i27__largest_account_insolvent__sold_in_one_bid_that_spreads_the_loss(ocean: Ocean) -> None:
+    with ocean.room.rolled_back():
+        ocean.squeeze(OWNER, insolvent=True)
+        ocean.room.start(OWNER)
+        bid = ocean.room.bid(OWNER, BIDDER)
+        assert bid.events("LossSocialised")
+        assert bid.gas_used <= MOST_BID_GAS
 
 
 def test_i27__largest_account__started_and_sold_in_one_bid__each_within_bounds(ocean: Ocean) -> None:
