@@ -99,6 +99,31 @@ def test_show__account_owes_more_than_it_has__shortfall_and_what_is_held_back(st
     assert "they lack" in ballast("waterfall", "show")[1]
 
 
+def test_show__loss_beyond_the_fund__who_shared_it_is_told(stage, standing, ballast):
+    """Longs of every perpetual fail; the shorts, who gained, pay."""
+    stage.crash(0.82)
+    stage.crash(0.66)
+    auctions = stage.bench.contracts["Auctions"]
+    auctions.transact("start", stage.account, 0, sender=stage.bidder.address)
+    assert standing(of_account=False)["loss_shares"] == []
+    terms = (
+        stage.account,
+        stage.bidder_account,
+        auctions.call("auctionOf", stage.account).id,
+        stage.bench.contracts["Clearinghouse"].call("accountOf", stage.account).positionNonce,
+        WAD,
+        WAD // 10,
+        WAD,
+    )
+    auctions.transact("bid", terms, sender=stage.bidder.address)
+    shares = standing(of_account=False)["loss_shares"]
+
+    assert shares
+    assert all(int(share["short"]) > 0 for share in shares)
+    assert {int(share["long"]) for share in shares} == {0}
+    assert "shorts paid" in ballast("waterfall", "show")[1]
+
+
 def test_show__redemption_asked_for__is_listed_until_it_lapses(stage, standing, ballast):
     insure(stage, 100)
     fund = stage.bench.contracts["InsuranceFund"]

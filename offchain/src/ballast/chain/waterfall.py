@@ -89,6 +89,15 @@ class Redemption:
 
 
 @dataclass(frozen=True)
+class LossShare:
+    """What a unit of either side of an instrument has paid for losses of the other, since its listing."""
+
+    instrument: int
+    long: int
+    short: int
+
+
+@dataclass(frozen=True)
 class ProtocolStanding:
     """The levels below the accounts.
 
@@ -114,13 +123,14 @@ class ProtocolStanding:
     liquidity: int
     conversion_threshold: int
     conversion_discount: int
+    loss_shares: list[LossShare] = field(default_factory=list)
     redemptions: list[Redemption] = field(default_factory=list)
     auctions: list[AccountStanding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: accounts in hex."""
-        told = asdict(self)
-        return told | {"auctions": [account_dict(one) for one in self.auctions]}
+        """For JSON: accounts and instruments in hex."""
+        shares = [asdict(one) | {"instrument": hex(one.instrument)} for one in self.loss_shares]
+        return asdict(self) | {"auctions": [account_dict(one) for one in self.auctions], "loss_shares": shares}
 
 
 def account_dict(standing: AccountStanding) -> dict[str, Any]:
@@ -216,9 +226,21 @@ def read_protocol_standing(system: System, block: BlockRef) -> ProtocolStanding:
         conversion.held,
         conversion.threshold,
         conversion.discount,
+        _loss_shares(system, block),
         _redemptions(system, block),
         _auctions(system, block),
     )
+
+
+def _loss_shares(system: System, block: BlockRef) -> list[LossShare]:
+    """Of the instruments that ever shared a loss."""
+    count = system.read("Clearinghouse", "instrumentCount", block=block)
+    views = system.read_all([("Clearinghouse", "instrumentOf", [number]) for number in range(1, count + 1)], block)
+    return [
+        LossShare(view.id, view.longLossShare, view.shortLossShare)
+        for view in views
+        if view.longLossShare or view.shortLossShare
+    ]
 
 
 def _redemptions(system: System, block: BlockRef) -> list[Redemption]:

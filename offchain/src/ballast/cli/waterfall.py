@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from ballast.chain.contracts import System
+from ballast.chain.views import instrument_label
 from ballast.chain.waterfall import (
     AccountStanding,
     ProtocolStanding,
@@ -52,6 +53,8 @@ def show(account_id: int | None, system: System, as_json: bool) -> None:
     console.print(_protocol_table(protocol))
     if protocol.auctions:
         console.print(_auctions_table(protocol))
+    if protocol.loss_shares:
+        console.print(_loss_shares_table(system, protocol))
     if protocol.redemptions:
         console.print(_redemptions_table(protocol))
 
@@ -135,6 +138,15 @@ def _auctions_table(protocol: ProtocolStanding) -> Table:
             money(standing.auction.proceeds),
             money(standing.auction.price),
         )
+    return table
+
+
+def _loss_shares_table(system: System, protocol: ProtocolStanding) -> Table:
+    table = Table("instrument", title="Losses shared with the other side, a unit")
+    for side in ("longs paid", "shorts paid"):
+        table.add_column(side, justify="right")
+    for share in protocol.loss_shares:
+        table.add_row(instrument_label(system, share.instrument), money(share.long, 6), money(share.short, 6))
     return table
 
 
