@@ -10,12 +10,12 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ballast.chain.contracts import System
+from ballast.chain.connection import Connection
+from ballast.chain.contracts import Deployment, System
 from ballast.cli.account import AccountParameter
 from ballast.cli.common import (
     EXIT_CHECK_FAILED,
     chain_options,
-    connect,
     console,
     json_option,
     money,
@@ -33,6 +33,8 @@ from ballast.settings import MatcherSettings
 
 RECEIPT_HELP = "What `ballast order submit --matcher` printed. Repeatable."
 EXTRA = ("fastapi", "uvicorn", "websockets")
+# Orders wait in turn while the node is asked: one that does not answer must not hold them for long.
+NODE_ATTEMPTS, NODE_TIMEOUT = 2, 5.0
 url_option = click.option("--matcher", "url", help="Address of the matcher.  [default: BALLAST_MATCHER_URL]")
 
 
@@ -78,11 +80,16 @@ def run(poll: float, json_logs: bool, rpc_url: str | None, deployment: str | Non
 
     configure_logging(json_logs)
     settings = MatcherSettings().model_copy(update={key: value for key, value in options.items() if value is not None})
-    key = settings.account()
+    key, url = settings.account(), rpc_url or settings.rpc_url
+    place = Deployment.load(deployment or settings.deployment)
+
+    def connected() -> System:
+        return System(Connection(url, NODE_ATTEMPTS, NODE_TIMEOUT), place)
+
     with exclusive(settings.data / "chain.sqlite"):
         # The server hands signals on when it has stopped: they must not end the process before all is settled.
         stop_on_signals()
-        with assembled(lambda: connect(rpc_url, deployment), key, settings) as assembly:
+        with assembled(connected, key, settings) as assembly:
             went_well = serve(assembly, settings, poll)
     if not went_well:
         raise ConfigurationError("settlement ended by a fault; the log says which. Nothing acknowledged is lost")

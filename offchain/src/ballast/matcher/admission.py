@@ -27,7 +27,8 @@ from ballast.store import BlockRef
 BILLION = 10**9
 # What an order of the book may be besides a plain limit order. One with a trigger says so in further bits.
 RESTING = OrderFlags.REDUCE_ONLY | OrderFlags.POST_ONLY | OrderFlags.FILL_OR_KILL
-TRIGGERS = OrderFlags.TRIGGER_ABOVE | OrderFlags.TRIGGER_BELOW | OrderFlags.TRIGGER_ON_MARK
+# Where a trigger's flags say which reports may arm it.
+SINCE = 0xFFFFFFFFFF << 16
 
 
 @dataclass(frozen=True)
@@ -181,15 +182,25 @@ def require_restable(order: Order) -> None:
     Raises:
         Refused: It cannot.
     """
-    plain = order.flags if not order.trigger else order.flags & 0xFF & ~int(TRIGGERS)
-    if plain & ~int(RESTING):
+    if order.flags & OrderFlags.MULTI_LEG:
         raise Refused("unsupported-terms", "Orders of several legs are settled together, not in a book.")
+    if order.flags & ~int(RESTING) != _trigger_bits(order) or (order.trigger and not _trigger_bits(order)):
+        raise Refused("unsupported-terms")
     if order.flags & OrderFlags.POST_ONLY and order.flags & OrderFlags.FILL_OR_KILL:
         raise Refused("unsupported-terms", "An order cannot be post-only and fill-or-kill.")
     if order.size == 0:
         raise Refused("size-step", size="0")
     if order.limit == 0:
         raise Refused("price-band", "A limit is above 0.")
+
+
+def _trigger_bits(order: Order) -> int:
+    """What a trigger's flags have to be, as far as they are a trigger's; 0 without one."""
+    side = order.flags & (OrderFlags.TRIGGER_ABOVE | OrderFlags.TRIGGER_BELOW)
+    since = order.flags & SINCE
+    if order.trigger == 0 or not since or side not in (OrderFlags.TRIGGER_ABOVE, OrderFlags.TRIGGER_BELOW):
+        return 0
+    return int(side | order.flags & OrderFlags.TRIGGER_ON_MARK | since)
 
 
 def require_tradable(order: Order, market: Market, now: int) -> None:

@@ -101,7 +101,7 @@ async def order(order_hash: Annotated[str, Path(pattern="^0x[0-9a-f]{64}$")], ma
     return SubmitAnswer.model_validate({"receipt": matcher.receipt(record), **shown})
 
 
-@router.get("/receipts", tags=["orders"])
+@router.get("/receipts", tags=["orders"], dependencies=[Depends(_limited)])
 async def receipts(
     matcher: TheMatcher,
     first: Annotated[int, Query(ge=1, description="Sequence number to begin with.")] = 1,

@@ -91,8 +91,8 @@ def _sort(units: list[Unit], simulate: Simulate, found: Sorted) -> None:
 PASSING = {"OracleNotUsable", "Locked"}
 # The price of a fill is the maker's.
 _MAKERS = {"OutsidePriceBand"}
-# Of the instrument: neither side can be filled.
-_BOTH = {"InstrumentExpired", "UnknownInstrument"}
+# Interest would grow beyond what is allowed: whoever came later does without.
+_TAKERS = {"OpenInterestCapExceeded", "UnderlyingOpenInterestCapExceeded"}
 
 
 def blame(unit: Unit, fault: Fault, orders: Mapping[str, Order]) -> set[str] | None:
@@ -109,11 +109,12 @@ def blame(unit: Unit, fault: Fault, orders: Mapping[str, Order]) -> set[str] | N
         exact = {key for key in named if orders[key].nonce == fault.values.get("nonce")}
         if named:
             return exact or named
-    if fault.name in _BOTH:
-        return set(keys)
     if fault.name in _MAKERS:
         return {fill.maker for fill in unit if fill.price == fault.values.get("price", fill.price)}
     if fault.name == "ReduceOnlyInstrument":
         opening = {key for key in keys if not orders[key].flags & OrderFlags.REDUCE_ONLY}
         return opening or set(keys)
-    return {fill.taker for fill in unit}
+    if fault.name in _TAKERS:
+        return {fill.taker for fill in unit}
+    # Nobody can tell: were one side spared, it could turn away all who meet it.
+    return set(keys)

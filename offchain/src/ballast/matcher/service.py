@@ -66,6 +66,7 @@ class Matcher:
         self.metrics = metrics
         self.is_closing = False
         self.head: BlockRef | None = None
+        self.sockets = 0
         self._admission = admission
         self._statements = MatcherDomain(domain.chain_id, domain.exchange)
         self._key = key
@@ -109,6 +110,10 @@ class Matcher:
             "matcher": self._key.address,
             "signature": sign(message, self._key),
         }
+
+    def count_socket(self, change: int) -> None:
+        self.sockets += change
+        self.metrics.sockets.set(self.sockets)
 
     def health(self) -> dict[str, Any]:
         quiet = None if self._last_look is None else time.monotonic() - self._last_look

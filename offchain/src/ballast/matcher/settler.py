@@ -85,6 +85,7 @@ class Settler:
         self._given_until: dict[int, int] = {}
         self._failures: dict[int, int] = {}
         self._swept_to = 0
+        self._swept_at = ""
 
     def step(self, head: BlockRef, *, drain: bool = False) -> None:
         """Handles a block: what happened, what came of batches, and the next batch.
@@ -102,7 +103,9 @@ class Settler:
         if is_due:
             self._sequencer.commit(Clock(now))
         self._conclude(self._lane.collect(head), head)
-        self._sweep(head)
+        if head.hash != self._swept_at:
+            self._sweep(head)
+            self._swept_at = head.hash
         waited = now - self._last_cut >= self._policy.batch_seconds
         if (waited or drain) and self._send(head):
             self._last_cut = now
@@ -124,8 +127,10 @@ class Settler:
     # What happened ---------------------------------------------------------------------------------------------
 
     def _follow(self, head: BlockRef) -> None:
-        if self._store.head() is None:
-            # No order is older than this matcher.
+        with self._sequencer.state() as engine:
+            is_new = engine.sequence == 0
+        if is_new and self._store.head() is None:
+            # Nothing that happened before concerns an order that is not here yet.
             self._store.advance(head, ())
             return
         try:
@@ -247,7 +252,8 @@ class Settler:
             guilty = blame(unit, fault, terms)
             if guilty is None and not fault.is_typed:
                 tries = self._failures[unit[0].id] = self._failures.get(unit[0].id, 0) + 1
-                guilty = {fill.taker for fill in unit} if tries >= self._policy.attempts else None
+                keys = {key for fill in unit for key in (fill.taker, fill.maker)}
+                guilty = keys if tries >= self._policy.attempts else None
             if guilty is None:
                 log.info("fills wait", fills=[fill.id for fill in unit], reason=str(fault))
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from ballast.matcher.feed import Subscriber
+from ballast.matcher.limits import RateLimit
 from ballast.matcher.refusals import Refused
 from ballast.matcher.service import Matcher
 
@@ -23,11 +24,11 @@ async def serve_socket(socket: WebSocket) -> None:
     """One client. It says `{"op": "subscribe", "channels": ["book:PERP:ETH"]}`, `unsubscribe` or `ping`."""
     matcher: Matcher = socket.app.state.matcher
     await socket.accept()
-    if matcher.metrics.sockets._value.get() >= MOST_SOCKETS:
+    if matcher.sockets >= MOST_SOCKETS:
         await socket.close(TRY_AGAIN_LATER, "too many sockets")
         return
     session = _Session(socket, matcher, Subscriber(asyncio.get_running_loop()))
-    matcher.metrics.sockets.inc()
+    matcher.count_socket(1)
     writer = asyncio.create_task(session.write())
     try:
         await session.read()
@@ -36,13 +37,15 @@ async def serve_socket(socket: WebSocket) -> None:
     finally:
         writer.cancel()
         matcher.feed.leave(session.subscriber, session.channels)
-        matcher.metrics.sockets.dec()
+        matcher.count_socket(-1)
 
 
 class _Session:
     def __init__(self, socket: WebSocket, matcher: Matcher, subscriber: Subscriber) -> None:
         self._socket = socket
         self._matcher = matcher
+        self._limit: RateLimit = socket.app.state.limit
+        self._client = socket.client.host if socket.client else ""
         self.subscriber = subscriber
         self.channels: set[str] = set()
 
@@ -66,6 +69,8 @@ class _Session:
                 self.subscriber.tell({"type": "error", "code": "malformed", "detail": 'say {"op": …, "channels": […]}'})
 
     def _handle(self, request: dict[str, Any]) -> None:
+        if not self._limit.take(self._client):
+            raise Refused("too-many-requests")
         if request["op"] == "ping":
             self.subscriber.tell({"type": "pong"})
             return
