@@ -221,6 +221,14 @@ def test_metrics__count_what_was_taken_and_what_was_not(counter: Counter, ask: A
     assert "ballast_matcher_orders_resting 1.0" in shown
 
 
+def test_submit__journal_cannot_be_written__is_told_and_nothing_was_taken(counter: Counter, ask: Ask) -> None:
+    counter.sequencer.close()
+    answer = ask("POST", "/orders", json=counter.document("maker", 5, 100))
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "sqlite" not in answer.text
+    assert ask("GET", "/book/PERP:ETH").json()["bids"] == []
+
+
 def test_order__shown__without_its_signature(counter: Counter, ask: Ask) -> None:
     document = counter.document("maker", 5, 100)
     ask("POST", "/orders", json=document)

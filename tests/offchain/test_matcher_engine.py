@@ -260,6 +260,33 @@ def test_self_trade__two_accounts_of_an_owner__do_not_meet(floor: Floor) -> None
     assert (newest.state, newest.reason, floor.fills()) == (OrderState.DEAD, "self-trade", [])
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        Withdraw("0xff"),
+        Drop("0xff", "margin"),
+        Killed("0xff", "cancelled", 7),
+        Filled("0xff", 5, 7),
+        Cut((99,)),
+        Conclude(99, 7, ""),
+        Rewind(0),
+        Clock(0),
+    ],
+)
+def test_apply__names_what_is_not_there__changes_nothing_that_is(floor: Floor, command: Command) -> None:
+    matched(floor)
+    shown = snapshot(replayed(floor.commands))
+    floor.give(command)
+    assert {**snapshot(floor.engine), "batches": {}} == shown
+
+
+def test_cut__twice__sends_a_fill_once(floor: Floor) -> None:
+    matched(floor)
+    cut(floor)
+    floor.give(Cut((1,)))
+    assert [batch.fills for batch in floor.engine.under_way()] == [(1,), ()]
+
+
 def test_replay__through_json__ends_in_the_same_state(floor: Floor) -> None:
     maker, taker = matched(floor)
     mine(floor, cut(floor), 7, maker, taker)

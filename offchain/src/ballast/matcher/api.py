@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -39,6 +40,7 @@ Signed orders in, settlements out. The matcher is trusted with nothing but the o
 order beyond what was signed nor touch an account. Amounts are decimal text in wad (1e18 is one).
 """
 router = APIRouter()
+log = structlog.get_logger(__name__)
 
 
 def _matcher(request: Request) -> Matcher:
@@ -227,6 +229,7 @@ def create_app(matcher: Matcher, limit: RateLimit) -> FastAPI:
     app.add_exception_handler(Refused, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_malformed)
     app.add_exception_handler(HTTPException, _on_http_fault)
+    app.add_exception_handler(Exception, _on_fault)
     return app
 
 
@@ -254,6 +257,13 @@ async def _on_malformed(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)
     places = [".".join(map(str, error["loc"])) + ": " + error["msg"] for error in fault.errors()]
     return await _on_refusal(request, Refused("malformed", "; ".join(places[:5])))
+
+
+async def _on_fault(request: Request, fault: Exception) -> Response:
+    """Whatever was not foreseen: told without its inside, which is in the log."""
+    log.error("request failed", path=request.url.path, fault=repr(fault))
+    body = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+    return JSONResponse(body, 500, media_type=PROBLEM_TYPE)
 
 
 async def _on_http_fault(request: Request, fault: Exception) -> Response:

@@ -71,12 +71,12 @@ class Engine:
         self._changes = Changes()
         self._handlers: dict[type[Command], Callable[[Any], None]] = {
             Accept: self._accept,
-            Withdraw: lambda command: self._die(self.orders[command.hash], WITHDRAWN),
+            Withdraw: self._withdraw,
             Clock: self._clock,
-            Drop: lambda command: self._kill(self.orders[command.hash], command.reason, None),
+            Drop: lambda command: self._end(command.hash, command.reason, None),
             Cut: self._cut,
             Filled: self._filled,
-            Killed: lambda command: self._kill(self.orders[command.hash], command.reason, command.block),
+            Killed: lambda command: self._end(command.hash, command.reason, command.block),
             Conclude: self._conclude,
             Rewind: self._rewind,
         }
@@ -130,8 +130,8 @@ class Engine:
     def apply(self, command: Command) -> Changes:
         """Does it, and tells what changed.
 
-        Raises:
-            KeyError: The command names something unknown.
+        What a command names and is not there, such as an order that was forgotten meanwhile, is left out: an entry of
+        the journal can never keep a matcher from starting.
         """
         self._changes = Changes()
         self._handlers[type(command)](command)
@@ -159,6 +159,14 @@ class Engine:
         self._tell(record)
         self._sync(record)
 
+    def _withdraw(self, command: Withdraw) -> None:
+        if command.hash in self.orders:
+            self._die(self.orders[command.hash], WITHDRAWN)
+
+    def _end(self, order_hash: str, reason: str, block: int | None) -> None:
+        if order_hash in self.orders:
+            self._kill(self.orders[order_hash], reason, block)
+
     def _clock(self, command: Clock) -> None:
         while self._expiries and self._expiries[0][0] < command.time:
             entry = heapq.heappop(self._expiries)
@@ -171,8 +179,9 @@ class Engine:
 
     def _cut(self, command: Cut) -> None:
         self._batch_count += 1
-        batch = BatchRecord(self._batch_count, command.fills, {})
-        for fill in map(self.fills.__getitem__, command.fills):
+        fills = [self._crossed[number] for number in command.fills if number in self._crossed]
+        batch = BatchRecord(self._batch_count, tuple(fill.id for fill in fills), {})
+        for fill in fills:
             del self._crossed[fill.id]
             fill.state, fill.batch = FillState.SENT, batch.id
             for key in (fill.taker, fill.maker):
@@ -181,10 +190,10 @@ class Engine:
         self.batches[batch.id] = batch
 
     def _filled(self, command: Filled) -> None:
-        record = self.orders[command.hash]
-        size = command.total - record.filled
-        if size <= 0:
+        record = self.orders.get(command.hash)
+        if record is None or command.total <= record.filled:
             return
+        size = command.total - record.filled
         used, batch = 0, self.batches.get(command.batch or 0)
         if batch is not None:
             used = min(size, batch.left.get(record.hash, 0))
@@ -200,7 +209,9 @@ class Engine:
         self._sync(record)
 
     def _conclude(self, command: Conclude) -> None:
-        batch = self.batches[command.batch]
+        batch = self.batches.get(command.batch)
+        if batch is None:
+            return
         batch.concluded_at, batch.reopened = command.block, False
         for key, rest in batch.left.items():
             self.orders[key].pending -= rest
