@@ -25,8 +25,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "call" and _is_assertion(raised):
         _ends.append({"test": item.nodeid, "end": "assertion"})
     else:
-        name = getattr(raised, "name", None) or type(raised).__name__
-        _ends.append({"test": item.nodeid, "end": "error", "error": str(name), "text": str(raised)[:300]})
+        kind = type(raised).__name__
+        name = raised.name if kind == "Revert" else kind  # type: ignore[attr-defined]
+        _ends.append({"test": item.nodeid, "end": "error", "error": name, "text": str(raised)[:300]})
 
 
 def _is_assertion(raised: BaseException) -> bool:
