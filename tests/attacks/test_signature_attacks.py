@@ -165,6 +165,16 @@ def test_wallet_that_signs__trades_by_its_own_answer(desk: Desk, victim: Seat, a
     assert desk.size_of_account(account_id(wallet.address)) == WAD
 
 
+def test_wallet_that_refuses__trades_nothing_of_its_own__I23(desk: Desk, victim: Seat, attacker: Seat) -> None:
+    """An answer is not a yes: a wallet with money says no, and anybody could otherwise trade for it."""
+    wallet = wallet_of(desk, victim, funds=100_000)
+    wallet.transact("setMood", REFUSING)
+    forged = by_wallet(desk, wallet, attacker, 1)
+    receipt = desk.cross(forged, desk.signed(attacker, -1, desk.price))
+    assert skips(receipt) == [(forged.order.nonce, DeadReason.SIGNATURE_REFUSED)]
+    assert desk.size_of_account(account_id(wallet.address)) == 0
+
+
 @pytest.mark.parametrize("mood", [REFUSING, REVERTING, BURNING_GAS, ANSWERING_ONE_BYTE])
 def test_wallet_bomb__skips_its_own_order_alone(desk: Desk, victim: Seat, attacker: Seat, mood: int) -> None:
     wallet = wallet_of(desk, attacker)

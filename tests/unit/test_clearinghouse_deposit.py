@@ -81,6 +81,17 @@ def test_deposit_cap__raised__ramps_linearly(system: System):
     assert system.clearinghouse.call("assetOf", WETH).cap == 3 * cap
 
 
+def test_deposit__while_the_cap_ramps_up__no_more_than_is_in_force_I30(system: System, market: Market):
+    """A key that raises a cap by mistake, or is stolen, is seen before much has come in."""
+    cap = system.clearinghouse.call("assetOf", WETH).cap
+    system.act_as("risk", system.clearinghouse, "setDepositCap", WETH, 3 * cap, 2 * DAY)
+    system.evm.advance(DAY)
+    market.mint(DEPOSITOR, "WETH", 3 * cap // wad(1))
+    with reverts("DepositCapExceeded", asset=WETH, total=2 * cap + 1, cap=2 * cap):
+        system.clearinghouse.transact("deposit", DEPOSITOR.account, WETH, 2 * cap + 1, sender=DEPOSITOR.address)
+    system.clearinghouse.transact("deposit", DEPOSITOR.account, WETH, 2 * cap, sender=DEPOSITOR.address)
+
+
 def test_deposit__ninth_collateral__refused(system: System, market: Market):
     tokens = [system.evm.deploy("MockToken", f"T{k}", 18) for k in range(6)]
     assets = list_tokens(market, *tokens)
