@@ -35,13 +35,6 @@ function mulWadDown(int256 a, int256 b) pure returns (int256) {
     }
 }
 
-/// @dev ⌈a · b / 1e18⌉.
-function mulWadUp(int256 a, int256 b) pure returns (int256) {
-    unchecked {
-        return divUp(a * b, SIGNED_WAD);
-    }
-}
-
 /// @dev ⌊a · b / c⌋.
 function mulDivDown(uint256 a, uint256 b, uint256 c) pure returns (uint256) {
     return a * b / c;
