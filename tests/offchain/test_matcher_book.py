@@ -173,6 +173,16 @@ def test_place__two_resting_orders_of_one_group__only_the_first_is_met() -> None
     assert [crossing.maker for crossing in placement.crossings] == ["one"]
 
 
+def test_remove__one_of_several_at_a_price__leaves_the_others_size() -> None:
+    book = OrderBook()
+    for sequence in (1, 2, 3):
+        book.place(entry(str(sequence), sequence, 5, 100))
+    book.remove("2")
+    assert book.levels(True) == [(100, 10)]
+    assert [one.key for one in book.resting(True)] == ["1", "3"]
+    assert book.remove("2") is None
+
+
 def test_levels__depth__cuts_after_the_best() -> None:
     book = OrderBook()
     for sequence, limit in enumerate((99, 98, 97, 99), 1):

@@ -252,6 +252,13 @@ def test_refusal__nonce_of_a_withdrawn_order__may_be_used_anew(floor: Floor) -> 
     assert floor.engine.refusal("0xff", order_of(MAKER, -9, 100, maker.order.nonce)) is None
 
 
+def test_refusal__nonce_of_a_withdrawn_order_that_is_matched__is_in_use(floor: Floor) -> None:
+    """One settlement cannot list a nonce twice."""
+    maker, _ = matched(floor)
+    floor.give(Withdraw(maker.hash))
+    assert floor.engine.refusal("0xff", order_of(MAKER, -9, 100, maker.order.nonce)) == "nonce-in-use"
+
+
 def test_self_trade__two_accounts_of_an_owner__do_not_meet(floor: Floor) -> None:
     floor.enter(MAKER, -10, 100)
     order = replace(order_of(MAKER, 5, 100, 50), account=(MAKER << 96) + 1)
