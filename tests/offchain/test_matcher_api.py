@@ -12,6 +12,7 @@ import pytest
 from eth_account import Account
 
 from ballast.chain.ids import account_id
+from ballast.chain.orders import OrderFlags
 from ballast.matcher.api import LARGEST_BODY
 from ballast.matcher.engine import NO_RECEIPT, next_receipt
 from ballast.matcher.limits import RateLimit
@@ -19,6 +20,7 @@ from ballast.matcher.refusals import PROBLEMS, Refused
 from ballast.matcher.service import ServicePolicy
 from ballast.matcher.signatures import MatcherDomain
 from tests.support.counter import DOMAIN, Counter, key_of
+from tests.support.matching import accept_of, order_of
 
 Ask = Callable[..., httpx.Response]
 
@@ -134,6 +136,14 @@ def test_submit__chain_objects__its_code_and_numbers_come_through_and_nothing_is
     assert code_of(answer) == "margin"
     assert answer.json() | {"equity": "1", "required": "2"} == answer.json()
     assert ask("GET", "/receipts").json()["receipts"] == []
+
+
+def test_submit__book_moves_while_the_chain_is_asked__it_is_looked_at_again(counter: Counter, ask: Ask) -> None:
+    offer = accept_of(order_of(9, -5, 100, 1), 1)
+    counter.door.meanwhile = lambda: counter.sequencer.commit(offer)
+    bid = counter.document("maker", 5, 100, flags=OrderFlags.POST_ONLY)
+    assert code_of(ask("POST", "/orders", json=bid)) == "post-only"
+    assert ask("GET", "/book/PERP:ETH").json()["asks"] == [["100", "5"]]
 
 
 def test_submit__more_orders_than_an_account_may_have__is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_blame__reduce_only_instrument__who_reduces_stays() -> None:
     assert blame((fill(1),), Fault("ReduceOnlyInstrument", {"instrument": 1}), closing) == {"maker"}
 
 
+def test_blame__two_orders_of_the_account_that_is_named__the_nonce_tells_which() -> None:
+    twins = {**ORDERS, "other": order_of(2, -5, 100, 3)}
+    unit = (fill(1, 1), fill(2, 1, maker="other"))
+    signature = Fault("InvalidSignature", {"account": MAKER.account, "nonce": 3})
+    assert blame(unit, signature, twins) == {"other"}
+    assert blame(unit, MARGIN, twins) == {"maker", "other"}
+
+
 def test_blame__one_maker_of_several__the_others_stay() -> None:
     unit = (fill(1, 1), fill(2, 1, maker="other"))
     assert blame(unit, Fault("InitialMarginShortfall", {"account": OTHER.account}), ORDERS) == {"other"}

@@ -94,6 +94,16 @@ def test_shortfall__between_maintenance_and_initial__only_what_lowers_risk() -> 
     assert shortfall(stretched, [sell(0.1, 2_300)], TERMS) is not None, "it loses more than a trade may"
 
 
+def test_shortfall__between_maintenance_and_initial__no_new_leg_even_where_it_hedges() -> None:
+    stretched = account(10_000, eth=10)
+    margin = stretched.assess()
+    cash = (margin.maintenance_margin + margin.initial_margin) // 2
+    stretched = replace(stretched, portfolio=replace(stretched.portfolio, cash=cash))
+    hedge = sell(0.05, 40_000, BTC)
+    assert with_trades(stretched, [hedge], TERMS).assess().scan < margin.scan
+    assert shortfall(stretched, [hedge], TERMS) is not None
+
+
 def test_shortfall__below_maintenance__nothing() -> None:
     sunk = account(100, eth=10)
     found = shortfall(sunk, [sell(1)], TERMS)

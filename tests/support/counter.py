@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -43,8 +43,10 @@ class OpenDoor:
 
     def __init__(self) -> None:
         self.objection: Refused | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def admit(self, signed: SignedOrder, exposure: Exposure) -> None:
+        self.meanwhile()
         if self.objection is not None:
             raise self.objection
 
