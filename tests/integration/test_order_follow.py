@@ -38,6 +38,7 @@ def orders_of(ballast: Ballast, key: LocalAccount, *arguments: str) -> list[dict
 def move_price(stage: Stage, factor: float) -> None:
     stage.bench.move_time(60)
     stage.bench.report(ETH=factor)
+    stage.node.request("evm_mine")
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ def step(stage: Stage, keeper: Keeper, seconds: int, factor: float) -> None:
     stage.bench.move_time(seconds)
     stage.bench.report(ETH=factor)
     keeper.step(keeper.system.connection.head())
+    # A node answers before it has mined what it was sent.
+    stage.node.request("evm_mine")
 
 
 def test_keeper__a_stop_loss_in_its_folder__armed_and_filled_for_the_bounty(
@@ -92,4 +94,5 @@ def test_command__keeper_run_once_with_a_folder__arms_what_is_there(
     options = ("--triggers", str(folder), "--database", str(database), "--once", "--no-upkeep")
     result = ballast(operator, "keeper", "run", *options)
     assert result.exit_code == 0, result.output
+    stage.node.request("evm_mine")
     assert stage.system().read("Exchange", "armedAt", desk.domain.hash(stop.order)) > 0
