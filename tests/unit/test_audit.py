@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tools.audit import properties, slither
-from tools.audit.__main__ import document
+from tools.audit.__main__ import COMMITTED, document
 from tools.audit.bench import ROOT
 from tools.audit.triage import Answer, Finding, findings, idle, load, lost, place_of, unanswered
 from tools.audit.verdict import ANSWERED, FAILED, PASSED, AuditError
@@ -140,6 +141,16 @@ def test_document__verdicts__are_counted_by_tool() -> None:
     summary = document(verdicts, {"slither": 1})
     assert summary["tools"] == {"slither": {PASSED: 1, ANSWERED: 1}}
     assert summary["verdicts"][0]["seconds"] == 1.3
+
+
+def test_committed_summary__every_line__is_good_and_its_counts_are_those_of_the_page() -> None:
+    summary = json.loads(COMMITTED.read_text())
+    assert {one["status"] for one in summary["verdicts"]} == {PASSED, ANSWERED}
+    counts = summary["tools"]
+    page = " ".join((ROOT / "docs" / "audit.md").read_text().split())
+    assert f"by {counts['slither'][ANSWERED]} detectors, each answered; {counts['halmos'][PASSED]} properties" in page
+    assert f"{counts['fuzz'][PASSED]} tried by forge" in page
+    assert f"{summary['verdicts'][0]['detail'].split()[0]} findings of slither" in page
 
 
 def test_audit_lock__every_package__is_pinned_with_hashes_and_no_host() -> None:
