@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+
 import {AuctionParameters, Phase} from "../../contracts/interfaces/IAuctions.sol";
 import {AuctionMath, Sale} from "../../contracts/liquidation/AuctionMath.sol";
 import {AuctionParameterBounds} from "../../contracts/liquidation/AuctionParameterBounds.sol";
@@ -23,6 +25,24 @@ struct Drawn {
 ///      charge at most maintenance margin. An overflow of checked arithmetic within these ranges fails a property.
 contract AuctionMathTest {
     uint256 private constant WAD = 1e18;
+
+    /// @dev Money flows one way, and a deficit is made good only where the taker is paid and equity is short. Overflow is left
+    ///      to the fuzz below: the solver does not bound quotients of products.
+    /// @custom:halmos --panic-error-codes 0x01
+    function check_settlement_oneWay(Drawn memory drawn, uint64 fraction) external pure {
+        if (!_isWithin(drawn) || fraction > WAD) return;
+        Sale memory sale = _saleOf(drawn);
+        (uint256 payment, uint256 reward, uint256 deficit) = AuctionMath.settlement(sale, fraction);
+        assert(payment == 0 || (reward == 0 && deficit == 0));
+        assert(deficit == 0 || AuctionMath.equityForSale(sale) < 0);
+    }
+
+    /// @dev Why a bid's fractions are in order, whatever is asked and lacking: they are these two minima.
+    function check_fractions_minima(uint256 asked, uint256 lacking) external pure {
+        uint256 most = FixedPointMathLib.min(WAD, lacking);
+        uint256 least = FixedPointMathLib.min(most, asked);
+        assert(least <= most && most <= WAD && least <= asked && most <= lacking);
+    }
 
     /// @dev Exhausted to the end, insolvent never exhausted, and solvent only with something for sale.
     function check_nextPhase(Drawn memory drawn, uint32 solventAgain) external pure {

@@ -8,13 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tools.audit.bench import AUDIT_BIN, SCRATCH, run, tail
+from tools.audit.bench import AUDIT_BIN, ROOT, SCRATCH, run, tail
 from tools.audit.verdict import FAILED, PASSED, AuditError, Verdict
 
-SOLVER_SECONDS = 100  # for one assertion; a proof that needs longer counts as failed
-LOOP_BOUND = 8
-# A failed assertion, and in checked arithmetic overflow, division by zero, a number that is no enum member.
-PANICS = "0x01,0x11,0x12,0x21"
+CONFIGURATION = ROOT / "tools" / "audit" / "halmos.toml"
 _OUTCOMES = {1: "counterexample", 2: "not decided in time", 3: "stuck", 4: "every path reverts", 5: "error"}
 
 
@@ -29,8 +26,7 @@ def prove() -> list[Verdict]:
     target.unlink(missing_ok=True)
     done = run(
         *(AUDIT_BIN / "halmos", "--forge-build-out", ".build/audit/out", "--json-output", target, "--no-status"),
-        *("--solver-timeout-assertion", str(SOLVER_SECONDS * 1000), "--loop", str(LOOP_BOUND)),
-        *("--panic-error-codes", PANICS),
+        *("--config", CONFIGURATION),
     )
     if not target.is_file():
         raise AuditError(f"halmos failed:\n{tail(done)}")
