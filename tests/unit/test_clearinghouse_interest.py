@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.clearing import BILLION, LENDER, RAY, borrow, cash_of, imbalance
+from tests.support.clearing import BILLION, LENDER, RAY, Fill, borrow, cash_of, drive, imbalance
 from tests.support.evm import reverts
 from tests.support.system import DAY, HOUR, Market, System, trader, wad
 
@@ -96,6 +96,17 @@ def test_supply_rate__one_wei_of_cash__never_above_the_borrow_rate(system: Syste
     system.evm.advance(YEAR)
     vault = system.clearinghouse.call("vaultState")
     assert vault.supplyIndex <= vault.borrowIndex
+
+
+def test_supply_rate__less_cash_than_debt__never_above_the_borrow_rate(system: System, market: Market):
+    """What went to fees earns nothing: all interest would go to what little cash is left."""
+    borrow(market, BORROWER, 5_000, lent=5_000)
+    accounts, fee = [LENDER.account, BORROWER.account], wad(4_000)
+    fill = Fill(market.instrument("ETH"), wad("0.001"), market.mark("ETH"), takerFee=fee)
+    drive(system, system.exchange).settle(accounts, fill)
+    system.evm.advance(YEAR)
+    vault = system.clearinghouse.call("vaultState")
+    assert RAY < vault.supplyIndex <= vault.borrowIndex
 
 
 def test_set_curve__interest_so_far_by_the_old_one(system: System, market: Market):
