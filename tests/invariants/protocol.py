@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from ballast.chain.orders import Match, OrderDomain, settlement
 from tests.support.clearing import imbalance_of
@@ -23,8 +23,10 @@ SYMBOLS = ("BTC", "ETH", "LINK")
 # Refusals that an honest contract gives to a random act; anything else, a Panic above all, fails the run.
 MARGIN = {"InitialMarginShortfall", "RiskNotReduced", "BelowMaintenanceMargin", "AccountInLiquidation"}
 MARKET = {"OracleNotUsable", "ReduceOnlyInstrument", "OpenInterestCapExceeded", "InvalidSize", "OutsidePriceBand"}
-VAULT = {"InsufficientBalance", "InsufficientLiquidity", "OutflowLimitExceeded", "ZeroAmount", "DepositsPaused"}
+LEAVING = {"InsufficientLiquidity", "OutflowLimitExceeded", "CashHeldBack"}
+VAULT = {"InsufficientBalance", "ZeroAmount", "DepositsPaused"} | LEAVING
 AUCTION = {"NotLiquidatable", "AlreadyInAuction", "NoAuction", "FractionBelowMinimum", "NotWorthless", "NoMarginCall"}
+AUCTION |= {"OnlyDebt"}
 EXPECTED = {
     "deposit": {"DepositCapExceeded", "DepositsPaused"},
     "withdraw": MARGIN | VAULT | {"OracleNotUsable"},
@@ -61,6 +63,12 @@ class Picture:
     Attributes:
         prices: All that the outside world says.
         dated: Views of instruments that expire.
+        quotes: What the oracle says of each underlying that has a perpetual.
+        reserves: The insurance fund's cash, wad.
+        shortfall: Sum of negative equity over live auctions, wad.
+        discount: At which collateral of debtors is sold, wad.
+        orders: Size of every order that was signed, by account and nonce, wad.
+        enacted: Of each act of a role: when it might be done at the earliest, when it was, and whether within bounds.
     """
 
     margins: dict[int, Any]
@@ -71,6 +79,12 @@ class Picture:
     timestamp: int
     prices: tuple[Any, ...]
     dated: tuple[Any, ...] = ()
+    quotes: tuple[Any, ...] = ()
+    reserves: int = 0
+    shortfall: int = 0
+    discount: int = 0
+    orders: dict[tuple[int, int], int] = field(default_factory=dict)
+    enacted: tuple[tuple[int, int, bool], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,10 +106,13 @@ class Protocol:
     random: Random
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    orders: dict[tuple[int, int], int] = field(default_factory=dict)
+    enacted: list[tuple[int, int, bool]] = field(default_factory=list)
+    FUND: ClassVar[int] = 50_000
 
     def __post_init__(self) -> None:
         self.room = Room(self.market)
-        self.room.insure(50_000)
+        self.room.insure(self.FUND)
         for owner in TRADERS:
             self.market.fund(owner, USDC=6_000, WETH=1)
         for bidder in LIQUIDATORS:
@@ -113,7 +130,7 @@ class Protocol:
         house, accounts = self.system.clearinghouse, self.accounts
         margins, views = house.call_each("marginOf", accounts), house.call_each("accountOf", accounts)
         vault, dated = house.call("vaultState"), house.call_each("instrumentOf", self.dated_instruments)
-        markets = self._markets()
+        markets, underlyings = self._markets(), sum(1 << self.system.record.underlyings[name] for name in SYMBOLS)
         return Picture(
             dict(zip(accounts, margins, strict=True)),
             dict(zip(accounts, views, strict=True)),
@@ -123,6 +140,12 @@ class Protocol:
             self.system.evm.timestamp,
             self.prices,
             tuple(dated),
+            tuple(self.system.oracle_hub.call("quotesOf", underlyings)[0]),
+            self.system.insurance_fund.call("reserves"),
+            self.system.auctions.call("openShortfall"),
+            house.call("conversionTerms").discount,
+            self.orders,
+            tuple(self.enacted),
         )
 
     @property
@@ -137,6 +160,15 @@ class Protocol:
     @property
     def acts(self) -> dict[str, Callable[[Any, set[int]], Receipt | None]]:
         return ACTS
+
+    @property
+    def expected(self) -> dict[str, set[str]]:
+        """The refusals that each act may meet."""
+        return EXPECTED
+
+    @property
+    def often(self) -> dict[str, float]:
+        return OFTEN
 
     def _markets(self) -> dict[str, MarketPicture]:
         instruments = [self.market.instrument(symbol) for symbol in SYMBOLS]
@@ -155,17 +187,22 @@ class Protocol:
         Raises:
             Revert: It was refused in a way that no honest contract would.
         """
-        name = self.random.choices(list(self.acts), [OFTEN.get(name, 1) for name in self.acts])[0]
+        name = self.random.choices(list(self.acts), [self.often.get(name, 1) for name in self.acts])[0]
         mine: set[int] = set()
         try:
             receipt = self.acts[name](self, mine)
         except Revert as revert:
-            if revert.name not in EXPECTED.get(name, set()):
+            if revert.name not in self.expected.get(name, set()):
                 raise
             self.refused[f"{name} {revert.name}"] += 1
             return Act(name, mine, refusal=revert)
         self.done[name] += 1
         return Act(name, mine, receipt)
+
+    @property
+    def acted(self) -> int:
+        """Acts, those that were refused among them."""
+        return self.done.total() + self.refused.total()
 
     def owner(self, mine: set[int]) -> Trader:
         owner = self.random.choice(TRADERS)
@@ -368,4 +405,4 @@ ACTS: dict[str, Callable[[Protocol, set[int]], Receipt | None]] = {
     )
 }
 # The others are one each.
-OFTEN = {"trade_dated": 6, "trade": 6, "move_price": 4, "start": 2, "bid": 3}
+OFTEN: dict[str, float] = {"trade_dated": 6, "trade": 6, "move_price": 4, "start": 2, "bid": 3}
