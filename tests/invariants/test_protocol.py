@@ -20,7 +20,7 @@ def run(system, market):
     return Protocol(system, market, Random(1))
 
 
-@pytest.mark.parametrize("seed", [4, 15])
+@pytest.mark.parametrize("seed", [4])
 def test_random_acts__of_everybody__every_invariant_holds(run, seed):
     run.random.seed(seed)
     before = run.picture()
