@@ -87,6 +87,22 @@ def traders(stage: Stage) -> tuple[LocalAccount, LocalAccount]:
 
 
 @pytest.fixture
+def reading(stage: Stage) -> Callable[..., tuple[int, str]]:
+    """Runs a command that needs no key; returns its exit status and output."""
+    environment = {
+        "BALLAST_RPC_URL": stage.node.url,
+        "BALLAST_DEPLOYMENT": str(stage.deployment_file),
+        "COLUMNS": "160",
+    }
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, list(arguments), env=environment)
+        return result.exit_code, result.output
+
+    return run
+
+
+@pytest.fixture
 def environment(stage: Stage, tmp_path: Path) -> Callable[[LocalAccount], dict[str, str]]:
     """What the commands find in their environment, by whose key they use."""
     password = tmp_path / "password"

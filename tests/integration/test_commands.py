@@ -11,24 +11,12 @@ from ballast.reconcile import reconcile
 WAD = 10**18
 
 
-@pytest.fixture
-def ballast(stage):
-    """Runs a command; returns its exit status and output."""
-
-    def run(*arguments):
-        environment = {"BALLAST_RPC_URL": stage.node.url, "BALLAST_DEPLOYMENT": str(stage.deployment_file)}
-        result = CliRunner().invoke(main, list(arguments), env=environment)
-        return result.exit_code, result.output
-
-    return run
-
-
 def label(account):
     return f"0x{account >> 96:040x}/0"
 
 
-def test_reconcile__untouched_system__is_exact_to_the_wei(ballast):
-    status, output = ballast("reconcile", "--json")
+def test_reconcile__untouched_system__is_exact_to_the_wei(reading):
+    status, output = reading("reconcile", "--json")
     report = json.loads(output)
 
     assert status == 0
@@ -37,7 +25,7 @@ def test_reconcile__untouched_system__is_exact_to_the_wei(ballast):
     assert report["checks"] > 40
 
 
-def test_reconcile__after_a_liquidation__is_exact_to_the_wei(stage, ballast):
+def test_reconcile__after_a_liquidation__is_exact_to_the_wei(stage, reading):
     stage.crash()
     auctions, clearinghouse = stage.bench.contracts["Auctions"], stage.bench.contracts["Clearinghouse"]
     auctions.transact("start", stage.account, stage.bidder_account, sender=stage.bidder.address)
@@ -52,17 +40,17 @@ def test_reconcile__after_a_liquidation__is_exact_to_the_wei(stage, ballast):
     )
     auctions.transact("bid", terms, sender=stage.bidder.address)
 
-    assert ballast("reconcile")[0] == 0
+    assert reading("reconcile")[0] == 0
 
 
-def test_reconcile__fees_distributed_and_interest_accrued__is_exact_to_the_wei(stage, ballast):
+def test_reconcile__fees_distributed_and_interest_accrued__is_exact_to_the_wei(stage, reading):
     clearinghouse = stage.bench.contracts["Clearinghouse"]
     stage.bench.move_time(40 * 86_400)
     clearinghouse.transact("distributeFees", sender=stage.bidder.address)
     stage.bench.move_time(86_400)
 
     assert clearinghouse.call("cashOf", stage.bench.contracts["InsuranceFund"].call("account")) > 0
-    assert ballast("reconcile")[0] == 0
+    assert reading("reconcile")[0] == 0
 
 
 def test_reconcile__tampered_storage__names_the_difference(stage):
@@ -78,8 +66,8 @@ def test_reconcile__tampered_storage__names_the_difference(stage):
     assert failures[0].difference < 0
 
 
-def test_account_show__explains_the_margin(stage, ballast):
-    status, output = ballast("account", "show", label(stage.account), "--json")
+def test_account_show__explains_the_margin(stage, reading):
+    status, output = reading("account", "show", label(stage.account), "--json")
     report = json.loads(output)
     parts = [int(holding["contribution"]) for holding in report["holdings"]]
 
@@ -87,22 +75,22 @@ def test_account_show__explains_the_margin(stage, ballast):
     assert report["state"] == "healthy"
     assert sum(parts) + int(report["charges"]["fixedCharge"]) == int(report["margin"]["maintenanceMargin"])
     assert len(report["holdings"]) == 8
-    assert "health factor" in ballast("account", "show", label(stage.account))[1]
+    assert "health factor" in reading("account", "show", label(stage.account))[1]
 
 
-def test_account_show__nothing_there__says_so(ballast):
-    status, output = ballast("account", "show", "0x00000000000000000000000000000000000000aa")
+def test_account_show__nothing_there__says_so(reading):
+    status, output = reading("account", "show", "0x00000000000000000000000000000000000000aa")
 
     assert status == 3
     assert "holds nothing" in output
 
 
-def test_account_show__malformed__is_wrong_usage(ballast):
-    assert ballast("account", "show", "0xnonsense")[0] == 2
+def test_account_show__malformed__is_wrong_usage(reading):
+    assert reading("account", "show", "0xnonsense")[0] == 2
 
 
-def test_markets__lists_every_instrument(ballast):
-    status, output = ballast("markets", "--json")
+def test_markets__lists_every_instrument(reading):
+    status, output = reading("markets", "--json")
     markets = json.loads(output)["markets"]
 
     assert status == 0
@@ -110,8 +98,8 @@ def test_markets__lists_every_instrument(ballast):
     assert all(market["oracle_state"] == "ok" for market in markets)
 
 
-def test_whatif__nothing_changed__equals_the_chain(stage, ballast):
-    status, output = ballast("whatif", label(stage.account), "--json")
+def test_whatif__nothing_changed__equals_the_chain(stage, reading):
+    status, output = reading("whatif", label(stage.account), "--json")
     report = json.loads(output)
     margin = stage.bench.contracts["Clearinghouse"].call("marginOf", stage.account)
 
@@ -121,24 +109,24 @@ def test_whatif__nothing_changed__equals_the_chain(stage, ballast):
     assert int(report["before"]["equity"]) == margin.equity
 
 
-def test_whatif__hedge_lowers_and_fall_worsens(stage, ballast):
-    hedged = json.loads(ballast("whatif", label(stage.account), "--leg", "PERP:ETH:-10", "--json")[1])
-    fallen = json.loads(ballast("whatif", label(stage.account), "--shock", "ETH=-30%", "--json")[1])
+def test_whatif__hedge_lowers_and_fall_worsens(stage, reading):
+    hedged = json.loads(reading("whatif", label(stage.account), "--leg", "PERP:ETH:-10", "--json")[1])
+    fallen = json.loads(reading("whatif", label(stage.account), "--shock", "ETH=-30%", "--json")[1])
 
     assert int(hedged["after"]["maintenance_margin"]) < int(hedged["before"]["maintenance_margin"])
     assert int(fallen["after"]["health_factor"]) < int(fallen["before"]["health_factor"])
 
 
 @pytest.mark.parametrize("arguments", [("--leg", "PERP:ETH"), ("--leg", "SWAP:ETH:1"), ("--shock", "ETH=much")])
-def test_whatif__malformed__is_wrong_usage(stage, ballast, arguments):
-    assert ballast("whatif", label(stage.account), *arguments)[0] == 2
+def test_whatif__malformed__is_wrong_usage(stage, reading, arguments):
+    assert reading("whatif", label(stage.account), *arguments)[0] == 2
 
 
-def test_auctions__live_one__is_listed(stage, ballast):
+def test_auctions__live_one__is_listed(stage, reading):
     stage.crash()
     auctions = stage.bench.contracts["Auctions"]
     auctions.transact("start", stage.account, 0, sender=stage.bidder.address)
-    (row,) = json.loads(ballast("auctions", "--json")[1])["auctions"]
+    (row,) = json.loads(reading("auctions", "--json")[1])["auctions"]
 
     assert int(row["account"], 16) == stage.account
     assert row["insolvent"] is False
@@ -152,22 +140,22 @@ def test_any_command__no_deployment_file__says_what_to_do(stage):
     assert "./dev deploy" in result.output
 
 
-def test_keeper_run__no_key__says_what_to_set(stage, ballast, tmp_path):
-    status, output = ballast("keeper", "run", "--once", "--database", str(tmp_path / "k.sqlite"))
+def test_keeper_run__no_key__says_what_to_set(stage, reading, tmp_path):
+    status, output = reading("keeper", "run", "--once", "--database", str(tmp_path / "k.sqlite"))
 
     assert status == 3
     assert "BALLAST_KEYSTORE" in output
 
 
-def test_keeper_run__watch_only_once__reports(stage, ballast, tmp_path):
+def test_keeper_run__watch_only_once__reports(stage, reading, tmp_path):
     stage.crash()
     database = str(tmp_path / "keeper.sqlite")
-    status, output = ballast("keeper", "run", "--watch-only", "--once", "--json", "--database", database)
+    status, output = reading("keeper", "run", "--watch-only", "--once", "--json", "--database", database)
 
     assert status == 0
     assert hex(stage.account) in output
 
     head = stage.system().connection.head().number
-    told = json.loads(ballast("keeper", "status", "--json", "--database", database)[1])
+    told = json.loads(reading("keeper", "status", "--json", "--database", database)[1])
     assert (told["handled"], told["block"]) == (head, head)
-    assert f"block {head} handled" in ballast("keeper", "status", "--database", database)[1]
+    assert f"block {head} handled" in reading("keeper", "status", "--database", database)[1]

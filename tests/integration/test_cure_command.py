@@ -3,29 +3,11 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
 from ballast.chain.margin_calls import read_margin_call
-from ballast.cli.main import main
 from ballast.risk.cure_terms import CostModel, Goal, Kind
 
 WAD = 10**18
-
-
-@pytest.fixture
-def ballast(stage):
-    """Runs a command; returns its exit status and output."""
-
-    def run(*arguments):
-        environment = {
-            "BALLAST_RPC_URL": stage.node.url,
-            "BALLAST_DEPLOYMENT": str(stage.deployment_file),
-            "COLUMNS": "160",
-        }
-        result = CliRunner().invoke(main, list(arguments), env=environment)
-        return result.exit_code, result.output
-
-    return run
 
 
 @pytest.fixture
@@ -44,8 +26,8 @@ def surplus(stage):
     return margin.equity - margin.stableGap - margin.untrustedGain - margin.initialMargin
 
 
-def test_cures__margin_call__ranked_by_cost_and_each_cures(called, ballast):
-    status, output = ballast("cures", label(called.account), "--json")
+def test_cures__margin_call__ranked_by_cost_and_each_cures(called, reading):
+    status, output = reading("cures", label(called.account), "--json")
     report = json.loads(output)
     cures = report["cures"]
 
@@ -54,7 +36,7 @@ def test_cures__margin_call__ranked_by_cost_and_each_cures(called, ballast):
     assert [int(cure["cost"]) for cure in cures] == sorted(int(cure["cost"]) for cure in cures)
     assert {"deposit", "close"} <= {cure["name"] for cure in cures}
     assert all(int(c["after"]["new_risk_equity"]) >= int(c["after"]["initial_margin"]) for c in cures)
-    assert "deposit" in ballast("cures", label(called.account))[1]
+    assert "deposit" in reading("cures", label(called.account))[1]
 
 
 def test_cures__cash_proposed__deposited_cures_and_one_less_does_not(called):
@@ -84,36 +66,36 @@ def test_cures__trades_proposed__settled_at_mark_by_the_contracts_and_they_cure(
     assert surplus(called) >= 0
 
 
-def test_cures__only_some_tokens_at_hand__only_they_are_deposited(called, ballast):
-    cures = json.loads(ballast("cures", label(called.account), "--have", "USDC=100000", "--json")[1])["cures"]
+def test_cures__only_some_tokens_at_hand__only_they_are_deposited(called, reading):
+    cures = json.loads(reading("cures", label(called.account), "--have", "USDC=100000", "--json")[1])["cures"]
     deposits = {act["act"].rpartition(" ")[2] for cure in cures for act in cure["acts"] if act["kind"] == "deposit"}
 
     assert deposits == {"USDC"}
 
 
-def test_cures__health_wanted__is_reached(called, ballast):
+def test_cures__health_wanted__is_reached(called, reading):
     arguments = ("--target-health", "1.6", "--have", "USDC=1000000", "--json")
-    cures = json.loads(ballast("cures", label(called.account), *arguments)[1])["cures"]
+    cures = json.loads(reading("cures", label(called.account), *arguments)[1])["cures"]
 
     assert cures
     assert all(int(cure["after"]["health_factor"]) >= 16 * WAD // 10 for cure in cures)
 
 
-def test_cures__enough_margin__says_so(stage, ballast):
-    status, output = ballast("cures", label(stage.account))
+def test_cures__enough_margin__says_so(stage, reading):
+    status, output = reading("cures", label(stage.account))
 
     assert status == 0
     assert "has what it needs" in output
 
 
-def test_cures__in_liquidation__only_deposits(stage, ballast):
+def test_cures__in_liquidation__only_deposits(stage, reading):
     stage.crash()
     stage.bench.contracts["Auctions"].transact("start", stage.account, 0, sender=stage.bidder.address)
-    cures = json.loads(ballast("cures", label(stage.account), "--json")[1])["cures"]
+    cures = json.loads(reading("cures", label(stage.account), "--json")[1])["cures"]
 
     assert {act["kind"] for cure in cures for act in cure["acts"]} == {"deposit"}
 
 
 @pytest.mark.parametrize("arguments", [("--have", "USDC=much"), ("--slippage", "much")])
-def test_cures__malformed__is_wrong_usage(stage, ballast, arguments):
-    assert ballast("cures", label(stage.account), *arguments)[0] == 2
+def test_cures__malformed__is_wrong_usage(stage, reading, arguments):
+    assert reading("cures", label(stage.account), *arguments)[0] == 2

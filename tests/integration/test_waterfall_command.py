@@ -3,37 +3,18 @@
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from ballast.cli.main import main
 
 WAD = 10**18
 USDC = 10**6
 
 
 @pytest.fixture
-def ballast(stage):
-    """Runs a command; returns its exit status and output."""
-
-    def run(*arguments):
-        environment = {
-            "BALLAST_RPC_URL": stage.node.url,
-            "BALLAST_DEPLOYMENT": str(stage.deployment_file),
-            "COLUMNS": "160",
-        }
-        result = CliRunner().invoke(main, list(arguments), env=environment)
-        return result.exit_code, result.output
-
-    return run
-
-
-@pytest.fixture
-def standing(stage, ballast):
+def standing(stage, reading):
     """What is told of the account, or of the protocol."""
 
     def told(of_account=True):
         account = [f"0x{stage.account >> 96:040x}/0"] if of_account else []
-        status, output = ballast("waterfall", "show", *account, "--json")
+        status, output = reading("waterfall", "show", *account, "--json")
         assert status == 0
         return json.loads(output)
 
@@ -63,7 +44,7 @@ def test_show__prices_fall__account_goes_down_step_by_step(stage, standing):
     assert (live["step"], live["auction"]["clock_stands"]) == ("solvent auction", False)
 
 
-def test_show__auction_runs__terms_are_the_contracts(stage, standing, ballast):
+def test_show__auction_runs__terms_are_the_contracts(stage, standing, reading):
     stage.crash()
     auctions = stage.bench.contracts["Auctions"]
     auctions.transact("start", stage.account, 0, sender=stage.bidder.address)
@@ -74,14 +55,14 @@ def test_show__auction_runs__terms_are_the_contracts(stage, standing, ballast):
     assert int(told["price"]) == view.price
     assert int(told["largest_fraction"]) == view.maxFraction
     assert told["clock_seconds"] == view.elapsed // WAD > 120
-    assert "discount now" in ballast("waterfall", "show", f"0x{stage.account >> 96:040x}/0")[1]
+    assert "discount now" in reading("waterfall", "show", f"0x{stage.account >> 96:040x}/0")[1]
     assert [row["account"] for row in standing(of_account=False)["auctions"]] == [hex(stage.account)]
 
     stage.bench.move_time(301)
     assert standing()["auction"]["clock_stands"] is True
 
 
-def test_show__account_owes_more_than_it_has__shortfall_and_what_is_held_back(stage, standing, ballast):
+def test_show__account_owes_more_than_it_has__shortfall_and_what_is_held_back(stage, standing, reading):
     insure(stage, 100)
     stage.crash(0.82)
     stage.crash(0.66)
@@ -96,10 +77,10 @@ def test_show__account_owes_more_than_it_has__shortfall_and_what_is_held_back(st
     assert int(protocol["outflow_left"]) == fund.call("available") < fund.call("reserves")
     beyond = auctions.call("openShortfall") - fund.call("reserves")
     assert int(protocol["held_back_share"]) == -(-beyond * WAD // vault.totalCash) > 0
-    assert "they lack" in ballast("waterfall", "show")[1]
+    assert "they lack" in reading("waterfall", "show")[1]
 
 
-def test_show__loss_beyond_the_fund__who_shared_it_is_told(stage, standing, ballast):
+def test_show__loss_beyond_the_fund__who_shared_it_is_told(stage, standing, reading):
     """Longs of every perpetual fail; the shorts, who gained, pay."""
     stage.crash(0.82)
     stage.crash(0.66)
@@ -121,10 +102,10 @@ def test_show__loss_beyond_the_fund__who_shared_it_is_told(stage, standing, ball
     assert shares
     assert all(int(share["short"]) > 0 for share in shares)
     assert {int(share["long"]) for share in shares} == {0}
-    assert "shorts paid" in ballast("waterfall", "show")[1]
+    assert "shorts paid" in reading("waterfall", "show")[1]
 
 
-def test_show__redemption_asked_for__is_listed_until_it_lapses(stage, standing, ballast):
+def test_show__redemption_asked_for__is_listed_until_it_lapses(stage, standing, reading):
     insure(stage, 100)
     fund = stage.bench.contracts["InsuranceFund"]
     shares = fund.call("balanceOf", stage.bidder.address)
@@ -133,6 +114,6 @@ def test_show__redemption_asked_for__is_listed_until_it_lapses(stage, standing, 
 
     assert (told["holder"].lower(), int(told["shares"])) == (stage.bidder.address.lower(), shares // 2)
     assert told["ready_at"] < told["lapses_at"]
-    assert "redemptions pending" in ballast("waterfall", "show")[1]
+    assert "redemptions pending" in reading("waterfall", "show")[1]
     stage.bench.move_time(told["lapses_at"] - stage.bench.now() + 1)
     assert standing(of_account=False)["redemptions"] == []
