@@ -7,7 +7,16 @@ import {IClearinghouseWaterfall} from "../interfaces/IClearinghouseWaterfall.sol
 import {RAY, mulDivDown, mulDivUp} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {Cash} from "./Cash.sol";
-import {MAX_EPOCH, packIndices, packPair, unpackCash, unpackIndices, unpackPair, unpackPastShares} from "./Words.sol";
+import {
+    MAX_EPOCH,
+    PastShares,
+    packIndices,
+    packPair,
+    unpackCash,
+    unpackIndices,
+    unpackPair,
+    unpackPastShares
+} from "./Words.sol";
 import {Totals} from "./WorkingSet.sol";
 
 /// @title Losses that nobody pays: borne by all who hold cash alike, who keep a claim on what they lost
@@ -83,13 +92,14 @@ abstract contract Claims is Cash {
         emit IClearinghouseWaterfall.ClaimsRepaid(repaid, outstanding - repaid);
     }
 
-    /// @dev An account's claim, brought up to now.
+    /// @dev An account's claim, brought up to now, or as far as `most` of the balances go that it held while the index was cut.
     /// @param epoch Now.
     /// @return claim As to be stored once `collectable` is paid.
     /// @return collectable Repaid since it was last collected, wad, rounded down.
     function _claimOf(
         AccountId account,
-        uint256 epoch
+        uint256 epoch,
+        uint256 most
     ) internal view returns (AccountClaim memory claim, uint256 collectable) {
         claim = _accountClaims[account];
         StoredClaims memory claims = _claims;
@@ -98,18 +108,32 @@ abstract contract Claims is Cash {
             collectable = mulDivDown(claim.units, claim.remaining - left, RAY);
             if (left == 0) claim.units = 0;
         }
-        for (uint256 i; i < _pastShares[account].length; ++i) {
-            (uint256 shares, uint256 from, uint256 until) = unpackPastShares(_pastShares[account][i]);
+        PastShares[] storage past = _pastShares[account];
+        uint256 end = past.length;
+        bool isWhole = end - claim.counted <= most;
+        if (!isWhole) end = claim.counted + most;
+        uint256 counted = epoch;
+        for (uint256 i = claim.counted; i < end; ++i) {
+            (uint256 shares, uint256 from, uint256 until) = unpackPastShares(past[i]);
             collectable += _countCuts(claim, claims, shares, from, until);
+            if (!isWhole) counted = until;
         }
-        (int256 cash, uint256 index, uint256 since) = unpackCash(_accounts[account].cash);
-        if (cash > 0) {
-            (uint256 shares,) = _shares(cash, index);
-            collectable += _countCuts(claim, claims, shares, since, epoch);
-        }
+        if (isWhole) collectable += _countCash(claim, claims, account, epoch);
         // Rounding may leave the pool a few wei short of what the last ones ask for.
         if (collectable > claims.pool) collectable = claims.pool;
-        (claim.remaining, claim.epoch) = (claims.remaining, uint16(epoch));
+        (claim.remaining, claim.epoch, claim.counted) = (claims.remaining, uint16(counted), uint16(end));
+    }
+
+    /// @dev Adds the claim of the balance that an account holds, as it was last written.
+    function _countCash(
+        AccountClaim memory claim,
+        StoredClaims memory claims,
+        AccountId account,
+        uint256 epoch
+    ) private view returns (uint256) {
+        (int256 cash, uint256 index, uint256 since) = unpackCash(_accounts[account].cash);
+        (uint256 shares,) = _shares(cash, index);
+        return _countCuts(claim, claims, shares, since, epoch);
     }
 
     /// @dev Adds the claim of shares held from one epoch until another.

@@ -13,6 +13,9 @@ import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that holds
 ///         nothing.
 contract ClearinghouseUpkeep is Upkeep, Conversion, Continued {
+    /// @dev Balances that a claim is counted for at once, so that no history is too long to collect.
+    uint256 private constant MOST_COUNTED = 128;
+
     /// @param admin The last part.
     constructor(address admin) Continued(admin) {}
 
@@ -21,11 +24,10 @@ contract ClearinghouseUpkeep is Upkeep, Conversion, Continued {
         WorkingSet memory set = _newSet();
         OpenAccount memory account = _openLight(set, id);
         AccountClaim memory claim;
-        (claim, amount) = _claimOf(id, set.totals.epoch);
+        (claim, amount) = _claimOf(id, set.totals.epoch, MOST_COUNTED);
         _accountClaims[id] = claim;
-        delete _pastShares[id];
-        // Its shares are counted up to now.
-        account.storedEpoch = set.totals.epoch;
+        // Its shares are counted up to now, or were left to be counted with the next.
+        if (claim.epoch == set.totals.epoch) account.storedEpoch = set.totals.epoch;
         account.cash += int256(amount);
         _claims.pool -= uint128(amount); // at most the pool
         emit ClaimCollected(id, amount, mulDivDown(claim.units, claim.remaining, RAY));
@@ -42,7 +44,7 @@ contract ClearinghouseUpkeep is Upkeep, Conversion, Continued {
     /// @inheritdoc IClearinghouseWaterfall
     function claimOf(AccountId account) external view returns (uint256 outstanding, uint256 collectable) {
         AccountClaim memory claim;
-        (claim, collectable) = _claimOf(account, _newSet().totals.epoch);
+        (claim, collectable) = _claimOf(account, _newSet().totals.epoch, type(uint256).max);
         outstanding = mulDivDown(claim.units, claim.remaining, RAY);
     }
 

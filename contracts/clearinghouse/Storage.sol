@@ -107,10 +107,12 @@ abstract contract ClearinghouseStorage {
     /// @param units Of it, wad.
     /// @param remaining Of a unit, then.
     /// @param epoch Cuts up to it are counted.
+    /// @param counted Of its past shares, those that are.
     struct AccountClaim {
         uint128 units;
         uint96 remaining;
         uint16 epoch;
+        uint16 counted;
     }
 
     /// @notice What a side of an instrument paid lately, which is forgotten linearly over a day.

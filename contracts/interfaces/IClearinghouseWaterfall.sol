@@ -64,7 +64,8 @@ interface IClearinghouseWaterfall {
     /// @return discount Off the index, wad; 0 where it is not open.
     function conversionTerms() external view returns (uint256 held, uint256 threshold, uint256 discount);
 
-    /// @notice Pays an account what was repaid of its claim. Anyone may call; 0 where nothing was.
+    /// @notice Pays an account what was repaid of its claim. Anyone may call; 0 where nothing was. Counts 128 of the balances that
+    ///         it held while losses were socialised, oldest first: whoever has a longer history calls again.
     /// @return amount Wad.
     function collectClaim(AccountId account) external returns (uint256 amount);
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from ballast.claims import LEAST_LOSS_DIVISOR
+from ballast.claims import LEAST_LOSS_DIVISOR, MOST_COUNTED
 from ballast.ledger import Ledger
 from tests.support.clearing import Fill, Module, cash_of, drive, imbalance
 from tests.support.evm import reverts
@@ -159,6 +159,27 @@ def test_claim__repaid_in_full__the_fund_earns_again(system: System, market: Mar
     assert system.clearinghouse.call("claims").outstanding == 0
     lose(auctions, wad(20))
     assert 0 <= wad(20) - sum(claim_of(system, who)[0] for who in (*HOLDERS, VICTIM, MAKER)) <= wad("0.2")
+
+
+def test_claim__of_a_long_history__is_collected_in_steps(
+    system: System, market: Market, ledger: Ledger, auctions: Module
+):
+    """A balance written between any two of many losses is counted 128 cuts at a time, and comes to the same."""
+    house = system.clearinghouse
+    for _ in range(MOST_COUNTED + 3):
+        lose(auctions, wad(1))
+        market.fund(SMALL, USDC=1)
+    earn(system, market, wad(20))
+    collectable, cash = claim_of(system, SMALL)[1], cash_of(system, SMALL.account)
+    first = house.transact("collectClaim", SMALL.account).events("ClaimCollected")[0].amount
+    assert 0 < first < collectable
+    assert tuple(house.call("claimOf", SMALL.account)) == ledger.claim_of(SMALL.account)
+    second = house.transact("collectClaim", SMALL.account).events("ClaimCollected")[0].amount
+    assert 0 <= collectable - first - second <= 2
+    assert cash_of(system, SMALL.account) == cash + first + second
+    assert tuple(house.call("claimOf", SMALL.account)) == ledger.claim_of(SMALL.account)
+    assert claim_of(system, SMALL)[1] <= 2
+    assert imbalance(system, everyone(system)) == 0
 
 
 def test_collect_claim__of_who_has_none__pays_nothing(system: System, auctions: Module):

@@ -15,6 +15,7 @@ LEAST_LOSS_DIVISOR = 10**6
 MAX_CUT_DIVISOR = 2
 LEAST_REMAINING = RAY // 10**6
 MAX_EPOCH = 4_095
+MOST_COUNTED = 128
 
 
 def supply_shares(cash: int, index: int) -> int:
@@ -46,13 +47,14 @@ class Sums:
 
 @dataclass
 class Claim:
-    """Of one account, as last collected; `past` are the shares it held while the index was cut since: (shares, from,
-    until)."""
+    """Of one account, as last collected; `past` are shares it held while the index was cut: (shares, from, until), of
+    which the first `counted` are in it."""
 
     units: int = 0
     remaining: int = 0
     epoch: int = 0
     past: list[tuple[int, int, int]] = field(default_factory=list)
+    counted: int = 0
 
 
 @dataclass
@@ -108,22 +110,37 @@ class Claims:
             Claim units, what is outstanding (rounded down) and what it can collect, wad.
         """
         claim = self.accounts.get(account, Claim())
+        units, collectable = self._sum(claim, [*claim.past[claim.counted :], (shares, since, self.epoch)])
+        return units, units * self.remaining // RAY, min(collectable, self.pool)
+
+    def collect(self, account: int, shares: int, since: int) -> tuple[int, bool]:
+        """Pays an account what was repaid of its claim, as far as the oldest `MOST_COUNTED` of its past balances go.
+
+        Returns:
+            The amount, wad, and whether everything was counted: the balance counts as written in this epoch then.
+        """
+        claim = self.accounts[account]
+        pending = claim.past[claim.counted :]
+        is_whole = len(pending) <= MOST_COUNTED
+        words = [*pending, (shares, since, self.epoch)] if is_whole else pending[:MOST_COUNTED]
+        units, amount = self._sum(claim, words)
+        counted = claim.counted + min(len(pending), MOST_COUNTED)
+        self.accounts[account] = Claim(units, self.remaining, words[-1][2], claim.past, counted)
+        amount = min(amount, self.pool)
+        self.pool -= amount
+        return amount, is_whole
+
+    def _sum(self, claim: Claim, words: list[tuple[int, int, int]]) -> tuple[int, int]:
+        """Claim units with those of further balances, and what was repaid of both since."""
         units, collectable = claim.units, 0
         if units:
             left = 0 if claim.epoch < self.first_epoch else self.remaining
             collectable = units * (claim.remaining - left) // RAY
             units = units if left else 0
-        for held, start, until in [*claim.past, (shares, since, self.epoch)]:
+        for held, start, until in words:
             given, repaid = self._count(held, max(start, claim.epoch), until)
             units, collectable = units + given, collectable + repaid
-        return units, units * self.remaining // RAY, min(collectable, self.pool)
-
-    def collect(self, account: int, shares: int, since: int) -> int:
-        """Pays an account what was repaid of its claim; its balance counts as written in this epoch."""
-        units, _, amount = self.of(account, shares, since)
-        self.accounts[account] = Claim(units, self.remaining, self.epoch)
-        self.pool -= amount
-        return amount
+        return units, collectable
 
     def _count(self, shares: int, start: int, until: int) -> tuple[int, int]:
         if start >= until or not shares:

@@ -302,10 +302,11 @@ class Ledger:
 
     def _on_ClaimCollected(self, a: dict[str, Any]) -> Iterable[int]:
         entry = self.accounts[a["account"]]
-        amount = self.claims.collect(a["account"], entry.shares, entry.epoch)
+        amount, is_whole = self.claims.collect(a["account"], entry.shares, entry.epoch)
         if amount != a["amount"]:
             raise UnexplainedEvent(f"account {a['account']:#x} collects {a['amount']} of a claim of {amount}")
-        entry.epoch = self.claims.epoch
+        if is_whole:
+            entry.epoch = self.claims.epoch
         self._change_cash(a["account"], amount)
         return (a["account"],)
 
