@@ -67,6 +67,24 @@ def test_collect__node_counts_a_nonce_of_a_block_after_the_one_asked_for__still_
     assert outcome.succeeded
 
 
+def test_collect__node_counts_a_nonce_whose_receipt_it_has_not_got_yet__still_under_way(
+    node, connection, lane, monkeypatch
+):
+    """Anvil, while it makes the next block, answers of the newest one with the nonces of the next."""
+    mine(node)
+    sent = lane.submit("act", call(), block=0)
+    head, count = connection.head(), connection.transaction_count
+    with monkeypatch.context() as making:
+        making.setattr(
+            connection, "transaction_count", lambda address, block: count(address, block) + (block == head.number)
+        )
+        assert lane.collect(head) == []
+    assert lane.pending_purposes() == {"act"}
+    mine(node)
+    (outcome,) = lane.collect(connection.head())
+    assert (outcome.succeeded, outcome.transaction_hash) == (True, sent)
+
+
 def test_submit__simulation_reverts__sends_nothing_and_may_be_tried_at_once(node, lane, connection):
     node.request("anvil_setCode", SOMEONE, ALWAYS_REVERTS)
     with pytest.raises(TransactionFailed):
@@ -173,6 +191,8 @@ def test_collect__nonce_used_elsewhere__is_a_failure_not_a_success(node, connect
     node.request("anvil_impersonateAccount", SENDER.address)
     node.request("eth_sendTransaction", {"from": SENDER.address, "to": SOMEONE, "value": "0x1"})
     mine(node)
+    assert lane.collect(connection.head()) == [], "its receipt may be about to come"
+    mine(node, 2)
 
     (outcome,) = lane.collect(connection.head())
     assert (outcome.purpose, outcome.succeeded) == ("act", False)

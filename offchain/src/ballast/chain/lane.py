@@ -118,12 +118,13 @@ class TransactionLane:
         all_pending = self._store.pending_transactions(self.address)
         receipts = self._receipts(all_pending)
         for pending in all_pending:
-            outcome = self._outcome(pending, receipts, mined_nonce, head)
+            is_used = mined_nonce > pending.nonce
+            outcome = self._outcome(pending, receipts, head, is_used=is_used)
             if outcome is not None:
                 self._store.settle_transaction(pending.nonce, "mined" if outcome.succeeded else "failed")
                 self._bodies.pop(pending.nonce, None)
                 outcomes.append(outcome)
-            elif head.number - pending.first_block >= self._settings.replace_after:
+            elif not is_used and head.number - pending.first_block >= self._settings.replace_after:
                 self._replace(pending, head)
         return outcomes
 
@@ -191,7 +192,7 @@ class TransactionLane:
         return {one: receipt for one, receipt in found if receipt}
 
     def _outcome(
-        self, pending: PendingTransaction, receipts: Mapping[str, Any], mined_nonce: int, head: BlockRef
+        self, pending: PendingTransaction, receipts: Mapping[str, Any], head: BlockRef, *, is_used: bool
     ) -> Outcome | None:
         for transaction_hash in reversed(pending.hashes):
             if transaction_hash in receipts:
@@ -207,9 +208,16 @@ class TransactionLane:
                     transaction_hash,
                     int(receipt["gasUsed"], 16),
                 )
-        if mined_nonce > pending.nonce:
+        if is_used and self._was_used_before(pending.nonce, head):
             return Outcome(pending.nonce, pending.purpose, False, 0, pending.hashes[-1], 0)
         return None
+
+    def _was_used_before(self, nonce: int, head: BlockRef) -> bool:
+        """Whether a nonce without a receipt was used below the head, and so by something else.
+
+        Of the newest block a node may already count the nonces of the next, whose receipts it does not have yet.
+        """
+        return self._connection.transaction_count(self.address, max(0, head.number - 1)) > nonce
 
     def _replace(self, pending: PendingTransaction, head: BlockRef) -> None:
         body = self._bodies.get(pending.nonce)
