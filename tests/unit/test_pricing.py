@@ -1,6 +1,6 @@
 """The pricing contracts: the twin's integers, whatever they are asked."""
 
-from math import exp
+from math import exp, isqrt
 from random import Random
 
 import pytest
@@ -88,6 +88,27 @@ def test_volatility__any_surface__equals_the_twin(library: Contract) -> None:
         points = [random.randint(-100 * WAD, 100 * WAD) for _ in range(10)]
         points += [random.randint(-WAD, WAD) for _ in range(10)]
         expected = [surface.volatility(point) for point in points]
+        assert list(library.call("volatilities", surface.pack(), points)) == expected
+
+
+def test_volatility__flat_surface__is_the_root_of_its_variance(library: Contract) -> None:
+    random = Random(7)
+    billionths = [round(10 ** random.uniform(0, 11)) for _ in range(DRAWS // 20)]
+    squares = [root**2 // 10**9 for root in range(10**6 * 49, 10**6 * 5_001, 10**6 * 52)]
+    for variance in [*billionths, *squares]:
+        expected = min(max(isqrt(variance * 10**9 * WAD), WAD // 20), 5 * WAD)
+        surface = Surface(0, variance, 0, 0, 0, 0, 7)
+        assert list(library.call("volatilities", surface.pack(), [0, WAD])) == [expected, expected]
+
+
+def test_volatility__wings_alone__is_the_root_of_the_distance(library: Contract) -> None:
+    random = Random(8)
+    for _ in range(DRAWS // 20):
+        smoothing = random.choice([0, 1, round(10 ** random.uniform(0, 10))])
+        points = [random.choice([-1, 1]) * round(10 ** random.uniform(0, 19.4)) for _ in range(20)]
+        distances = [isqrt(point**2 + (smoothing * 10**9) ** 2) for point in points]
+        expected = [min(max(isqrt(distance * WAD), WAD // 20), 5 * WAD) for distance in distances]
+        surface = Surface(0, 0, 10**9, 0, 0, smoothing, 7)
         assert list(library.call("volatilities", surface.pack(), points)) == expected
 
 
