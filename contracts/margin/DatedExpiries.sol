@@ -17,6 +17,8 @@ library DatedExpiries {
     using Rounding for int256;
 
     uint256 internal constant FORWARD_SCALE = 1e27;
+    /// @dev Of an `Expiry` in memory.
+    uint256 internal constant EXPIRY_SIZE = 800;
 
     /// @notice Checks that the quotes ascend and makes room for expiries.
     /// @dev `expiryKeys` holds key << 1, and one more where the expiry has been made.
@@ -32,14 +34,24 @@ library DatedExpiries {
             keys[i] = key << 1;
         }
         gathered.expiryKeys = keys;
-        Expiry[] memory expiries;
-        // Places without contents: nobody reads one before it is written.
+        gathered.expiries = allocate(count);
+    }
+
+    /// @dev Zeros are copied from beyond calldata, which costs a third of what an allocation of the compiler's does.
+    function allocate(uint256 count) private pure returns (Expiry[] memory expiries) {
         assembly ("memory-safe") {
             expiries := mload(0x40)
             mstore(expiries, count)
-            mstore(0x40, add(expiries, shl(5, add(count, 1))))
+            let place := add(expiries, 32)
+            let end := add(place, shl(5, count))
+            let expiry := end
+            for {} lt(place, end) { place := add(place, 32) } {
+                mstore(place, expiry)
+                expiry := add(expiry, EXPIRY_SIZE)
+            }
+            calldatacopy(end, calldatasize(), sub(expiry, end))
+            mstore(0x40, expiry)
         }
-        gathered.expiries = expiries;
     }
 
     /// @notice Place of the expiry with a key, which stands in its instruments' ids.
@@ -67,14 +79,12 @@ library DatedExpiries {
             }
             if (keys[place] & 1 != 0) return place;
             keys[place] |= 1;
-            gathered.expiries[place] = fromQuote(quotes[place], exposure);
+            fill(gathered.expiries[place], quotes[place], exposure);
         }
     }
 
-    function fromQuote(
-        ExpiryQuote calldata quote,
-        Exposure memory exposure
-    ) private pure returns (Expiry memory expiry) {
+    /// @param expiry Of zeros.
+    function fill(Expiry memory expiry, ExpiryQuote calldata quote, Exposure memory exposure) private pure {
         uint256 fixedPart = quote.fixedPart;
         if (fixedPart >= Exposures.PRICE_LIMIT) revert IMarginEngine.PriceOutOfRange(quote.underlying, fixedPart);
         expiry.trusted = quote.trusted;
