@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {Black76} from "../pricing/Black76.sol";
 import {NormalLanes} from "../pricing/NormalDistribution.sol";
-import {Svi} from "../pricing/Svi.sol";
 import {Expiry, Strike} from "./Dated.sol";
 import {DatedExpiries} from "./DatedExpiries.sol";
 import {Exposure, Gathered} from "./Exposure.sol";
@@ -14,18 +13,20 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice Which nodes of an underlying are priced, by volatility, then by price: those its rows name.
 /// @dev Addresses in memory.
-/// @param entries Of three words a node: the price shock, the logarithm of one plus it, wad, and the node.
+/// @param entries Of a word a node, as `RiskBook` draws it.
 /// @param count Entries.
 /// @param ends Of a byte a volatility: the number of entries up to its last.
 /// @param upEntry The entry at which only volatility moves, to its highest.
-/// @param nodes Of the nodes of one expiry, three words each: the forward's logarithm, the forward, and the sum of
-///        size · price.
+/// @param nodes Of the nodes of one expiry, three words each: the forward's logarithm, the forward, and what its options
+///        are worth more than now, exact.
+/// @param own Of a list that no book keeps.
 struct Plan {
     uint256 entries;
     uint256 count;
     uint256 ends;
     uint256 upEntry;
     uint256 nodes;
+    uint256 own;
 }
 
 /// @notice Values of options at the nodes of a risk book.
@@ -45,7 +46,15 @@ library Lattice {
     /// @dev Of `NormalDistribution`, as numbers.
     int256 internal constant TABLE_TOP = 0x46000000000;
     int256 internal constant TABLE_MIDDLE = 0x23000000000;
+    int256 internal constant LANE = 0x100000000;
+    int256 internal constant INNER_TOP = 0x45f00000000;
     int256 internal constant POSITIONS_A_UNIT = 0x6000000000;
+    /// @dev Of `Black76` and `Svi`, likewise.
+    uint256 internal constant INVERSE_UNIT = 0x6000000000000000000000000000000000;
+    uint256 internal constant LOWEST_VOLATILITY = 50000000000000000;
+    uint256 internal constant HIGHEST_VOLATILITY = 5000000000000000000;
+    /// @dev Where a `Strike` has its size.
+    uint256 internal constant STRIKE_SIZE_AT = 128;
 
     /// @notice Adds an underlying's options to its node values: where it is halted to all, else to those that rows name.
     /// @param plan As `fillPlan` takes it.
@@ -61,19 +70,13 @@ library Lattice {
         fillPlan(plan, book, record, exposure.multiplier, exposure.halted);
         unchecked {
             Expiry memory expiry = gathered.expiries[0];
-            Strike memory strike;
             for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
                 assembly ("memory-safe") {
                     expiry := at
                 }
-                uint256 factors = open(plan, book, record, expiry);
-                for (uint256 place = expiry.firstStrike; place != 0; place = strike.next) {
-                    assembly ("memory-safe") {
-                        strike := place
-                    }
-                    addStrike(plan, book, factors, expiry, gathered.lanes, strike);
-                }
-                collect(plan, values, expiry);
+                addStrikes(plan, book, record, expiry, gathered.lanes, expiry.firstStrike, expiry.baseValue);
+                expiry.vega = int256(wordAt(plan.nodes + NODE_SIZE * plan.upEntry + 64));
+                collect(plan, values);
             }
             uint256 stable = book.priceShocks * book.volatilityShocks;
             Scenarios.setAt(values, stable, Scenarios.at(values, stable) + exposure.optionStableChange);
@@ -82,6 +85,7 @@ library Lattice {
 
     /// @notice What a call of `size` is worth more at each node, and at the highest volatility. Exact.
     /// @param plan Of all nodes.
+    /// @param strike One that no other follows.
     function changesOf(
         Plan memory plan,
         Book memory book,
@@ -92,17 +96,19 @@ library Lattice {
         int256 size
     ) internal pure returns (int256[] memory changes, int256 vega) {
         strike.size = size;
-        addStrike(plan, book, open(plan, book, record, expiry), expiry, lanes, strike);
+        uint256 place;
+        assembly ("memory-safe") {
+            place := strike
+        }
         unchecked {
-            int256 base = size * int256(strike.price);
+            addStrikes(plan, book, record, expiry, lanes, place, size * int256(strike.price));
             uint256 stable = book.priceShocks * book.volatilityShocks;
             changes = new int256[](stable + 1);
             for (uint256 i; i < plan.count; ++i) {
-                uint256 place = NODE_SIZE * i + 64;
-                changes[wordAt(plan.entries + place)] = int256(wordAt(plan.nodes + place)) - base;
+                changes[uint8(wordAt(plan.entries + 32 * i))] = int256(wordAt(plan.nodes + NODE_SIZE * i + 64));
             }
             changes[stable] = size * strike.stableChange;
-            vega = int256(wordAt(plan.nodes + NODE_SIZE * plan.upEntry + 64)) - base;
+            vega = int256(wordAt(plan.nodes + NODE_SIZE * plan.upEntry + 64));
         }
     }
 
@@ -117,178 +123,140 @@ library Lattice {
         uint256 multiplier,
         bool allNodes
     ) internal pure {
-        uint256 volatilities = book.volatilityShocks;
-        if (plan.entries == 0) allocatePlan(plan, book.priceShocks, volatilities);
-        uint256 list = book.derivedOf(record);
         unchecked {
-            uint256 logarithms = list + book.listSize();
-            if (allNodes) {
-                list = allocate(book.listSize());
-                book.listNodes(record, type(uint256).max, list);
+            if (plan.nodes == 0) plan.nodes = allocate(NODE_SIZE * book.priceShocks * book.volatilityShocks);
+            uint256 logarithms = book.derivedOf(record);
+            uint256 list = logarithms + book.listOffset();
+            if (allNodes || multiplier != Scenarios.UNSCALED) {
+                if (plan.own == 0) plan.own = allocate(book.listSize());
+                if (allNodes) book.listNodes(record, type(uint256).max, logarithms, plan.own);
+                else copy(list, plan.own, book.listSize());
+                list = plan.own;
             }
             plan.upEntry = byteAt(list);
             plan.ends = list + 1;
-            plan.count = byteAt(list + volatilities);
-            fillEntries(plan.entries, list + 1 + volatilities, plan.count, volatilities, record.shocks(), logarithms);
+            plan.count = byteAt(list + book.volatilityShocks);
+            plan.entries = book.entriesOf(list);
             if (multiplier != Scenarios.UNSCALED) scaleEntries(plan, multiplier);
-        }
-    }
-
-    function allocatePlan(Plan memory plan, uint256 prices, uint256 volatilities) private pure {
-        unchecked {
-            plan.entries = allocate(NODE_SIZE * prices * volatilities);
-            plan.nodes = allocate(NODE_SIZE * prices * volatilities);
-        }
-    }
-
-    /// @param nodes Memory address of the nodes, a byte each.
-    /// @param shocks Of the price shocks, eight bytes each, as are the logarithms.
-    function fillEntries(
-        uint256 entry,
-        uint256 nodes,
-        uint256 count,
-        uint256 volatilities,
-        uint256 shocks,
-        uint256 logarithms
-    ) private pure {
-        assembly ("memory-safe") {
-            for { let end := add(entry, mul(96, count)) } lt(entry, end) { entry := add(entry, 96) } {
-                let node := byte(0, mload(nodes))
-                let price := shl(3, div(node, volatilities))
-                mstore(entry, sar(192, mload(add(shocks, price))))
-                mstore(add(entry, 32), sar(192, mload(add(logarithms, price))))
-                mstore(add(entry, 64), node)
-                nodes := add(nodes, 1)
-            }
         }
     }
 
     function scaleEntries(Plan memory plan, uint256 multiplier) private pure {
         unchecked {
-            uint256 end = plan.entries + NODE_SIZE * plan.count;
-            for (uint256 entry = plan.entries; entry < end; entry += NODE_SIZE) {
-                int256 shock = int256(wordAt(entry));
+            uint256 end = plan.entries + 32 * plan.count;
+            for (uint256 place = plan.entries; place < end; place += 32) {
+                uint256 entry = wordAt(place);
+                int256 shock = int256(entry) >> 160;
                 if (shock == 0) continue;
                 shock = Scenarios.scaledShock(shock, multiplier);
-                setWord(entry, uint256(shock));
-                setWord(entry + 32, uint256(FixedPointMathLib.lnWad(1e18 + shock)));
+                setWord(place, RiskBook.entryOf(shock, FixedPointMathLib.lnWad(1e18 + shock), uint8(entry)));
             }
         }
     }
 
     // Prices ----------------------------------------------------------------------------------------------------
 
-    /// @dev Writes the forwards of an expiry at each node.
-    /// @return factors Address of those of its volatilities; none at a tenor of 0.
-    function open(
+    /// @dev Writes to each node of an expiry its forward and what options are worth more there.
+    /// @param strike Memory address of the first; the rest are linked to it.
+    /// @param base What they are worth now, exact.
+    function addStrikes(
         Plan memory plan,
         Book memory book,
         Record record,
-        Expiry memory expiry
-    ) private pure returns (uint256 factors) {
-        setForwards(plan, expiry.openPart, expiry.fixedPart, expiry.lnForward);
-        if (expiry.tenor != 0) factors = factorsOf(book, record, expiry.tenor);
-    }
-
-    /// @dev Adds size · price to each node.
-    function addStrike(
-        Plan memory plan,
-        Book memory book,
-        uint256 factors,
         Expiry memory expiry,
         NormalLanes lanes,
-        Strike memory strike
+        uint256 strike,
+        int256 base
     ) private pure {
-        if (expiry.tenor == 0) return addIntrinsic(plan, strike);
-        if (strike.size == 0) return;
-        unchecked {
-            (uint256 volatility, uint256 rootOfTime) = (strike.volatility, expiry.rootOfTime);
-            uint256 node = plan.nodes;
-            uint256 last = factors + 32 * book.volatilityShocks;
-            for (uint256 ends = plan.ends; factors < last; factors += 32) {
-                uint256 end = plan.nodes + NODE_SIZE * byteAt(ends++);
-                if (node == end) continue;
-                uint256 shocked = volatility * wordAt(factors) / 1e18;
-                if (shocked < Svi.LOWEST_VOLATILITY) shocked = Svi.LOWEST_VOLATILITY;
-                if (shocked > Svi.HIGHEST_VOLATILITY) shocked = Svi.HIGHEST_VOLATILITY;
-                addCalls(node, end, strike, shocked * rootOfTime / 1e18, lanes);
-                node = end;
-            }
-        }
+        setForwards(plan, expiry.openPart, expiry.fixedPart, expiry.lnForward, base);
+        if (expiry.tenor == 0) return addIntrinsics(plan, strike);
+        uint256 factors = factorsOf(plan, book, record, expiry.tenor);
+        addCalls(plan.nodes, strike, factors, book.volatilityShocks, expiry.rootOfTime, lanes);
     }
 
-    /// @dev The first two words of each node, as `DatedExpiries.forwardAt` has them, and nothing in the third. Without a
+    /// @dev The first two words of each node, as `DatedExpiries.forwardAt` has them, and −base in the third. Without a
     ///      fixed part, logarithms of forward and of the move add up.
-    function setForwards(Plan memory plan, uint256 openPart, uint256 fixedPart, int256 lnForward) private pure {
+    function setForwards(
+        Plan memory plan,
+        uint256 openPart,
+        uint256 fixedPart,
+        int256 lnForward,
+        int256 base
+    ) private pure {
         unchecked {
             uint256 entry = plan.entries;
             uint256 node = plan.nodes;
             uint256 end = node + NODE_SIZE * plan.count;
             if (fixedPart == 0) {
                 assembly ("memory-safe") {
+                    base := sub(0, base)
                     for {} lt(node, end) { node := add(node, 96) } {
-                        let forward := div(mul(openPart, add(mload(entry), 1000000000000000000)), 1000000000000000000)
-                        mstore(node, add(lnForward, mload(add(entry, 32))))
+                        let move := mload(entry)
+                        let forward := mul(openPart, add(sar(160, move), 1000000000000000000))
+                        forward := div(forward, 1000000000000000000)
+                        mstore(node, add(lnForward, sar(160, shl(96, move))))
                         mstore(add(node, 32), add(forward, iszero(forward)))
-                        mstore(add(node, 64), 0)
-                        entry := add(entry, 96)
+                        mstore(add(node, 64), base)
+                        entry := add(entry, 32)
                     }
                 }
                 return;
             }
             for (; node < end; node += NODE_SIZE) {
-                uint256 forward = fixedPart + openPart * (1e18 + wordAt(entry)) / 1e18;
+                uint256 forward = fixedPart + openPart * uint256(1e18 + (int256(wordAt(entry)) >> 160)) / 1e18;
                 setWord(node, uint256(Black76.lnOf(forward)));
                 setWord(node + 32, forward);
-                setWord(node + 64, 0);
-                entry += NODE_SIZE;
+                setWord(node + 64, uint256(-base));
+                entry += 32;
             }
         }
     }
 
-    /// @dev A word a volatility shock s: max(1/4, ⌊1 + s · (30 d / max(T, shortest))^p⌋), wad.
-    function factorsOf(Book memory book, Record record, uint256 tenor) private pure returns (uint256 factors) {
+    /// @dev Two words a volatility shock s: max(1/4, ⌊1 + s · (30 d / max(T, shortest))^p⌋), wad, and where its nodes end.
+    function factorsOf(
+        Plan memory plan,
+        Book memory book,
+        Record record,
+        uint256 tenor
+    ) private pure returns (uint256 factors) {
         unchecked {
             uint256 volatilities = book.volatilityShocks;
-            factors = allocate(32 * volatilities);
+            factors = allocate(64 * volatilities);
             uint256 ratio = TENOR_UNIT / FixedPointMathLib.max(tenor, record.shortestTenorOf());
             int256 power = FixedPointMathLib.lnWad(int256(ratio)) * int256(record.volatilityTenorPowerOf());
             int256 scale = FixedPointMathLib.expWad(power.divDown(1e9));
             for (uint256 v; v < volatilities; ++v) {
                 int256 shock = record.priceShockOf(book.priceShocks + v);
                 int256 factor = FixedPointMathLib.max(1e18 + (shock * scale).divDown(1e18), LOWEST_FACTOR);
-                setWord(factors + 32 * v, uint256(factor));
+                setWord(factors + 64 * v, uint256(factor));
+                setWord(factors + 64 * v + 32, plan.nodes + NODE_SIZE * byteAt(plan.ends + v));
             }
         }
     }
 
-    function addIntrinsic(Plan memory plan, Strike memory strike) private pure {
+    function addIntrinsics(Plan memory plan, uint256 strike) private pure {
         unchecked {
-            for (uint256 i; i < plan.count; ++i) {
-                uint256 node = plan.nodes + NODE_SIZE * i;
-                uint256 intrinsic = FixedPointMathLib.zeroFloorSub(wordAt(node + 32), strike.strike);
-                setWord(node + 64, wordAt(node + 64) + uint256(strike.size * int256(intrinsic)));
+            for (; strike != 0; strike = wordAt(strike)) {
+                int256 size = int256(wordAt(strike + STRIKE_SIZE_AT));
+                for (uint256 i; i < plan.count; ++i) {
+                    uint256 node = plan.nodes + NODE_SIZE * i;
+                    uint256 intrinsic = FixedPointMathLib.zeroFloorSub(wordAt(node + 32), wordAt(strike + 32));
+                    setWord(node + 64, wordAt(node + 64) + uint256(size * int256(intrinsic)));
+                }
             }
         }
     }
 
-    /// @dev Adds size · (F·Φ(d₁) − K·Φ(d₂)) to the nodes of one volatility. `Black76.callDown` with what does not depend
+    /// @dev Adds size · (F·Φ(d₁) − K·Φ(d₂)) to the nodes, strike by strike. `Black76.callDown` with what does not depend
     ///      on the node taken out of the loop; positions are shifted so that their top bits are a lane's address / 16.
     function addCalls(
-        uint256 node,
-        uint256 end,
-        Strike memory strike,
-        uint256 deviation,
+        uint256 nodes,
+        uint256 strike,
+        uint256 factors,
+        uint256 volatilities,
+        uint256 rootOfTime,
         NormalLanes lanes
     ) private pure {
-        (int256 inverse, int256 width, int256 low, int256 start) = (int256(Black76.INVERSE_UNIT), 0, 0, strike.lnStrike);
-        assembly ("memory-safe") {
-            inverse := div(inverse, deviation)
-            width := div(mul(deviation, POSITIONS_A_UNIT), 1000000000000000000)
-            low := shl(28, lanes)
-            start := sub(shl(96, add(add(low, TABLE_MIDDLE), sub(shr(1, width), width))), mul(start, inverse))
-        }
-        (uint256 price_, int256 size) = (strike.strike, strike.size);
         assembly ("memory-safe") {
             function chanceAt(position, lowest, span) -> chance {
                 if slt(position, lowest) { leave }
@@ -300,56 +268,81 @@ library Lattice {
                     chance := add(chance, and(shr(64, lane), LEVEL_MASK))
                 }
             }
-            // Both positions are within the table from `low` on over `both`.
-            let both := mul(sub(TABLE_TOP, width), slt(width, TABLE_TOP))
-            for {} lt(node, end) { node := add(node, 96) } {
-                let position := sar(96, add(mul(mload(node), inverse), start))
-                if lt(sub(position, low), both) {
-                    let lane := mload(and(shr(28, position), not(15)))
-                    let t := and(position, 0xffffffff)
-                    let value := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
-                    value := mul(add(value, and(shr(64, lane), LEVEL_MASK)), price_)
-                    position := add(position, width)
-                    lane := mload(and(shr(28, position), not(15)))
-                    t := and(position, 0xffffffff)
-                    lane := add(
-                        mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t),
-                        and(shr(64, lane), LEVEL_MASK)
-                    )
-                    value := sar(112, sub(mul(mload(add(node, 32)), lane), value))
-                    mstore(add(node, 64), add(mload(add(node, 64)), mul(size, value)))
-                    continue
+            mstore(0, LEVEL_MASK) // fetched from there for less than it is made for
+            let low := shl(28, lanes)
+            let last := add(factors, shl(6, volatilities))
+            for {} strike { strike := mload(strike) } {
+                let size := mload(add(strike, STRIKE_SIZE_AT))
+                if iszero(size) { continue }
+                let price_ := mload(add(strike, 32))
+                let node := nodes
+                for { let factor := factors } lt(factor, last) { factor := add(factor, 64) } {
+                    let end := mload(add(factor, 32))
+                    if eq(node, end) { continue }
+                    let deviation := div(mul(mload(add(strike, 96)), mload(factor)), 1000000000000000000)
+                    if lt(deviation, LOWEST_VOLATILITY) { deviation := LOWEST_VOLATILITY }
+                    if gt(deviation, HIGHEST_VOLATILITY) { deviation := HIGHEST_VOLATILITY }
+                    deviation := div(mul(deviation, rootOfTime), 1000000000000000000)
+                    let inverse := div(INVERSE_UNIT, deviation)
+                    let width := div(mul(deviation, POSITIONS_A_UNIT), 1000000000000000000)
+                    let start := shl(96, add(add(low, TABLE_MIDDLE), sub(shr(1, width), width)))
+                    start := sub(start, mul(mload(add(strike, 64)), inverse))
+                    let lowest := sar(96, add(mul(mload(node), inverse), start))
+                    let highest := add(sar(96, add(mul(mload(sub(end, 96)), inverse), start)), width)
+                    if and(sgt(lowest, add(low, LANE)), slt(highest, add(low, INNER_TOP))) {
+                        for {} lt(node, end) { node := add(node, 96) } {
+                            let position := sar(96, add(mul(mload(node), inverse), start))
+                            let lane := mload(shl(4, sar(32, position)))
+                            let t := and(position, 0xffffffff)
+                            let value := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
+                            value := mul(add(value, and(shr(64, lane), mload(0))), price_)
+                            position := add(position, width)
+                            lane := mload(shl(4, sar(32, position)))
+                            t := and(position, 0xffffffff)
+                            let chance := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
+                            chance := mul(add(chance, and(shr(64, lane), mload(0))), mload(add(node, 32)))
+                            let sum := add(node, 64)
+                            mstore(sum, add(mload(sum), mul(size, sar(112, sub(chance, value)))))
+                        }
+                    }
+                    for {} lt(node, end) { node := add(node, 96) } {
+                        let position := sar(96, add(mul(mload(node), inverse), start))
+                        let chance := chanceAt(add(position, width), low, TABLE_TOP)
+                        let value := mul(price_, chanceAt(position, low, TABLE_TOP))
+                        value := sar(112, sub(mul(mload(add(node, 32)), chance), value))
+                        let sum := add(node, 64)
+                        mstore(sum, add(mload(sum), mul(size, value)))
+                    }
                 }
-                let first := add(position, width)
-                if slt(first, low) { continue }
-                let value := mul(mload(add(node, 32)), chanceAt(first, low, TABLE_TOP))
-                value := sar(112, sub(value, mul(price_, chanceAt(position, low, TABLE_TOP))))
-                mstore(add(node, 64), add(mload(add(node, 64)), mul(size, value)))
             }
         }
     }
 
     /// @dev Into the underlying's values, one rounding an expiry and node.
-    function collect(Plan memory plan, NodeValues values, Expiry memory expiry) private pure {
+    function collect(Plan memory plan, NodeValues values) private pure {
         unchecked {
-            int256 base = expiry.baseValue;
-            uint256 entry = plan.entries + 64;
+            uint256 entry = plan.entries;
             uint256 sum = plan.nodes + 64;
             uint256 end = sum + NODE_SIZE * plan.count;
-            expiry.vega = int256(wordAt(sum + NODE_SIZE * plan.upEntry)) - base;
             assembly ("memory-safe") {
                 for {} lt(sum, end) { sum := add(sum, 96) } {
-                    let change := sub(mload(sum), base)
-                    let node := add(values, shl(5, mload(entry)))
+                    let change := mload(sum)
+                    let node := add(values, shl(5, and(mload(entry), 0xff)))
                     let rest := slt(smod(change, 1000000000000000000), 0)
                     mstore(node, add(mload(node), sub(sdiv(change, 1000000000000000000), rest)))
-                    entry := add(entry, 96)
+                    entry := add(entry, 32)
                 }
             }
         }
     }
 
     // Memory ----------------------------------------------------------------------------------------------------
+
+    function copy(uint256 from, uint256 to, uint256 size) private pure {
+        assembly ("memory-safe") {
+            mcopy(to, from, size)
+        }
+    }
 
     /// @dev Not zeroed.
     function allocate(uint256 size) private pure returns (uint256 position) {

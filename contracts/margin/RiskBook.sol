@@ -19,7 +19,7 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param haircuts Memory address of the haircuts.
 /// @param records Memory address of the first underlying record.
 /// @param recordSize Bytes from one record to the next.
-/// @param derived Memory address of what `RiskBook.extended` appends for the first record.
+/// @param derived Memory address of what `RiskBook.extended` appends.
 struct Book {
     uint256 rowsHistorical;
     uint256 rows;
@@ -74,55 +74,87 @@ library RiskBook {
     }
 
     // Derived: what follows from a record, so that it is computed once a book and not once a check --------------------
+    //
+    // Two bytes a record say where its part begins, counted from their own start; padded with zeros to 32, as is each part:
+    //
+    //     logarithms   of one plus each price shock, wad, eight bytes each
+    //     places       a byte each: of the entry at which only volatility moves, to its highest; for each volatility, of
+    //                  the entry beyond its last
+    //     entries      one a node that is priced, by volatility, then by price:
+    //
+    //   255            160 159                  64 63    8 7        0
+    //  +------------------+-----------------------+-------+----------+
+    //  | price shock (96) | ln(1 + shock), wad(96)| zeros | node (8) |
+    //  +------------------+-----------------------+-------+----------+
 
-    /// @notice The blob with, for each record, the list of the nodes that its rows name, as `listNodes` writes it, and for
-    ///         each price shock the logarithm of one plus it, wad, eight bytes; both padded with zeros to 32.
+    /// @notice The blob with, for each record, its logarithms and the list of the nodes that its rows name.
     /// @param blob Of a valid book.
     function extended(bytes memory blob) internal pure returns (bytes memory) {
         Book memory book = open(blob);
-        bytes memory derived = new bytes(book.underlyings * derivedSize(book));
-        uint256 position = addressOf(derived);
+        uint256 directory = padded(2 * book.underlyings);
+        uint256 largest = listOffset(book) + listSize(book);
+        bytes memory derived = new bytes(directory + book.underlyings * largest);
+        (uint256 start, uint256 position) = (addressOf(derived), addressOf(derived) + directory);
         for (uint256 i; i < book.underlyings; ++i) {
             Record record = Record.wrap(book.records + i * book.recordSize);
+            setByte(start + 2 * i, (position - start) >> 8);
+            setByte(start + 2 * i + 1, position - start);
             uint256 used;
             for (uint256 row; row < book.rows; ++row) {
                 used |= 1 << nodeOf(book, record, row);
             }
-            listNodes(book, record, used, position);
             for (uint256 p; p < book.priceShocks; ++p) {
                 uint256 logarithm = uint256(FixedPointMathLib.lnWad(1e18 + priceShockOf(record, p)));
-                uint256 place = position + listSize(book) + 8 * p;
+                uint256 place = position + 8 * p;
                 // What follows the eight bytes stays as it is.
                 setWord(place, (logarithm << 192) | (wordAt(place) & (type(uint256).max >> 64)));
             }
-            position += derivedSize(book);
+            position = listNodes(book, record, used, position, position + listOffset(book));
         }
+        setWord(start - 32, position - start);
         return bytes.concat(blob, derived);
     }
 
     /// @notice Writes which nodes of an underlying are priced: those of `used`, and the one at which only volatility moves,
-    ///         to its highest. A byte each: the place of that one, for each volatility the number of nodes up to it, and the
-    ///         nodes, by volatility, then by price.
+    ///         to its highest.
     /// @param used A bit a node.
-    /// @param list Memory address of `listSize` bytes.
-    function listNodes(Book memory book, Record record, uint256 used, uint256 list) internal pure {
+    /// @param logarithms Memory address of the record's.
+    /// @param list Memory address of `listSize` bytes, where places and entries go.
+    /// @return end Address beyond the last entry.
+    function listNodes(
+        Book memory book,
+        Record record,
+        uint256 used,
+        uint256 logarithms,
+        uint256 list
+    ) internal pure returns (uint256 end) {
         unchecked {
             (uint256 prices, uint256 volatilities) = (book.priceShocks, book.volatilityShocks);
-            uint256 base;
-            while (priceShockOf(record, base) != 0) ++base;
-            uint256 upNode = base * volatilities + volatilities - 1;
+            uint256 upNode = volatilities - 1;
+            for (uint256 p; priceShockOf(record, p) != 0; ++p) {
+                upNode += volatilities;
+            }
             used |= 1 << upNode;
-            uint256 count;
+            uint256 entries = entriesOf(book, list);
+            end = entries;
             for (uint256 v; v < volatilities; ++v) {
                 for (uint256 node = v; node < prices * volatilities; node += volatilities) {
                     if ((used >> node) & 1 == 0) continue;
-                    if (node == upNode) setByte(list, count);
-                    setByte(list + 1 + volatilities + count, node);
-                    ++count;
+                    uint256 p = node / volatilities;
+                    int256 logarithm = int256(wordAt(logarithms + 8 * p)) >> 192;
+                    setWord(end, entryOf(priceShockOf(record, p), logarithm, node));
+                    end += 32;
                 }
-                setByte(list + 1 + v, count);
+                setByte(list + 1 + v, (end - entries) / 32);
             }
+            uint256 up = entries;
+            while (uint8(wordAt(up)) != upNode) up += 32;
+            setByte(list, (up - entries) / 32);
         }
+    }
+
+    function entryOf(int256 shock, int256 logarithm, uint256 node) internal pure returns (uint256) {
+        return (uint256(shock) << 160) | (uint256(uint96(uint256(logarithm))) << 64) | node;
     }
 
     /// @notice The blob of an extended one, in place.
@@ -134,23 +166,32 @@ library RiskBook {
         return blob;
     }
 
+    /// @notice From a record's logarithms to its places.
+    function listOffset(Book memory book) internal pure returns (uint256) {
+        unchecked {
+            return padded(8 * book.priceShocks);
+        }
+    }
+
+    /// @notice Of places and entries, where every node is priced.
     function listSize(Book memory book) internal pure returns (uint256) {
         unchecked {
-            return padded(1 + book.volatilityShocks + book.priceShocks * book.volatilityShocks);
+            return entriesOf(book, 0) + 32 * book.priceShocks * book.volatilityShocks;
         }
     }
 
-    function derivedSize(Book memory book) private pure returns (uint256) {
+    /// @notice Memory address of a list's entries.
+    function entriesOf(Book memory book, uint256 list) internal pure returns (uint256) {
         unchecked {
-            return listSize(book) + padded(8 * book.priceShocks);
+            return list + padded(1 + book.volatilityShocks);
         }
     }
 
-    /// @notice Memory address of the list of the nodes that the record's rows name; the logarithms of one plus each price
-    ///         shock, wad, eight bytes each, follow it.
+    /// @notice Memory address of what follows from a record.
     function derivedOf(Book memory book, Record record) internal pure returns (uint256) {
         unchecked {
-            return book.derived + (Record.unwrap(record) - book.records) / book.recordSize * derivedSize(book);
+            uint256 place = (Record.unwrap(record) - book.records) / book.recordSize;
+            return book.derived + (wordAt(book.derived + 2 * place) >> 240);
         }
     }
 

@@ -98,12 +98,13 @@ library RiskBookValidator {
         requireZeros(column + book.rows, start + book.recordSize);
     }
 
-    /// @dev One of them must be 0: the base node.
+    /// @dev They ascend, so that the first and the last are the farthest, and one of them is 0: the base node.
     function validateShocks(Record record, uint256 first, uint256 count, int256 lowest) private pure {
         bool base;
         for (uint256 i = first; i < first + count; ++i) {
             int256 shock = record.priceShockOf(i);
             check(shock >= lowest, "shock");
+            check(i == first || shock > record.priceShockOf(i - 1), "shocks not ascending");
             if (shock == 0) base = true;
         }
         check(base, "no base node");

@@ -66,6 +66,8 @@ INVALID = {
     "tenor power above one": ("tenor power", patched(FIRST_RECORD + 33, u32(BILLION + 1))),
     "record padding": ("padding", patched(FIRST_RECORD + 63, b"\1")),
     "price shock of -100 %": ("shock", patched(SHOCKS, i64(-WAD))),
+    "price shocks twice the same": ("shocks not ascending", patched(SHOCKS + 8, i64(-WAD // 2))),
+    "price shocks falling": ("shocks not ascending", patched(SHOCKS + 24, i64(-WAD // 10))),
     "no zero price shock": ("no base node", patched(SHOCKS + 16, i64(1))),
     "volatility shock below -100 %": ("shock", patched(SHOCKS + 40, i64(-WAD - 1))),
     "no zero volatility shock": ("no base node", patched(SHOCKS + 40, i64(1))),
@@ -100,20 +102,29 @@ def test_set_risk_book__its_code__holds_what_follows_from_each_record(scene):
     book = simple_book()
     (event,) = scene.engine.transact("setRiskBook", BLOB).events("RiskBookScheduled")
     derived = scene.evm.code_at(event.pointer)[1 + len(BLOB) :]
-    for place, underlying in enumerate(book.underlyings):
-        base, volatilities = underlying.price_shocks.index(0), len(underlying.volatility_shocks)
-        up = base * volatilities + volatilities - 1
-        named = {row.nodes[place] for row in book.rows} | {up}
-        ascending = [node for node in range(underlying.stable_node) if node in named]
-        nodes = sorted(ascending, key=lambda node, count=volatilities: node % count)
-        counts = [sum(node % volatilities == v for node in nodes) for v in range(volatilities)]
-        ends = accumulate(counts)
-        entries = bytes([nodes.index(up), *ends, *nodes])
-        logarithms = b"".join(i64(ln_wad(WAD + shock)) for shock in underlying.price_shocks)
-        room = padded(1 + volatilities + underlying.stable_node)
-        expected = entries.ljust(room, b"\0") + logarithms.ljust(padded(len(logarithms)), b"\0")
-        assert derived[: len(expected)] == expected
-        derived = derived[len(expected) :]
+    parts = [derived_of(book, place) for place in range(len(book.underlyings))]
+    starts = [int.from_bytes(derived[2 * place : 2 * place + 2], "big") for place in range(len(parts))]
+    assert starts == list(accumulate(map(len, parts[:-1]), initial=padded(2 * len(parts))))
+    assert derived[starts[0] : starts[0] + sum(map(len, parts))] == b"".join(parts)
+
+
+def derived_of(book: Book, place: int) -> bytes:
+    """Logarithms, places and entries of a record, as the contract draws them."""
+    grid = book.underlyings[place]
+    base, volatilities = grid.price_shocks.index(0), len(grid.volatility_shocks)
+    up = base * volatilities + volatilities - 1
+    named = {row.nodes[place] for row in book.rows} - {grid.stable_node} | {up}
+    nodes = sorted(named, key=lambda node: (node % volatilities, node))
+    counts = [sum(node % volatilities == v for node in nodes) for v in range(volatilities)]
+    logarithms = [ln_wad(WAD + shock) for shock in grid.price_shocks]
+    moves = [(grid.price_shocks[node // volatilities], logarithms[node // volatilities], node) for node in nodes]
+    entries = [((shock << 160) + (logarithm % 2**96 << 64) + node) % 2**256 for shock, logarithm, node in moves]
+    parts = (
+        b"".join(map(i64, logarithms)),
+        bytes([nodes.index(up), *accumulate(counts)]),
+        b"".join(entry.to_bytes(32, "big") for entry in entries),
+    )
+    return b"".join(part.ljust(padded(len(part)), b"\0") for part in parts)
 
 
 def padded(size: int) -> int:
