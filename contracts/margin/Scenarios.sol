@@ -85,23 +85,34 @@ library Scenarios {
         uint256 multiplier
     ) private pure {
         assembly ("memory-safe") {
+            function put(values_, product) {
+                let value := sub(sdiv(product, 1000000000000000000), slt(smod(product, 1000000000000000000), 0))
+                mstore(values_, value)
+                mstore(add(values_, 32), value)
+                mstore(add(values_, 64), value)
+            }
             let stride := shl(5, volatilities)
-            for { let end := add(shocks, shl(3, prices)) } lt(shocks, end) { shocks := add(shocks, 8) } {
-                let shock := sar(192, mload(shocks))
-                // A book's own shocks are above the lowest.
-                if iszero(eq(multiplier, UNSCALED)) {
-                    let product := mul(shock, multiplier)
-                    shock := sub(sdiv(product, 1000000000), slt(smod(product, 1000000000), 0))
-                    if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
+            let end := add(shocks, shl(3, prices))
+            // A book's own shocks are above the lowest: without a multiplier there is nothing to do to them.
+            switch or(sub(multiplier, UNSCALED), gt(volatilities, 3))
+            case 0 {
+                for {} lt(shocks, end) { shocks := add(shocks, 8) } {
+                    put(values, mul(linearValue, sar(192, mload(shocks))))
+                    values := add(values, stride)
                 }
-                let value := mul(linearValue, shock)
-                value := sub(sdiv(value, 1000000000000000000), slt(smod(value, 1000000000000000000), 0))
-                mstore(values, value)
-                mstore(add(values, 32), value)
-                mstore(add(values, 64), value)
-                let next := add(values, stride)
-                for { let rest := add(values, 96) } lt(rest, next) { rest := add(rest, 32) } { mstore(rest, value) }
-                values := next
+            }
+            default {
+                for {} lt(shocks, end) { shocks := add(shocks, 8) } {
+                    let product := mul(sar(192, mload(shocks)), multiplier)
+                    let shock := sub(sdiv(product, 1000000000), slt(smod(product, 1000000000), 0))
+                    if slt(shock, LOWEST_SHOCK) { shock := LOWEST_SHOCK }
+                    put(values, mul(linearValue, shock))
+                    let next := add(values, stride)
+                    for { let rest := add(values, 96) } lt(rest, next) { rest := add(rest, 32) } {
+                        mstore(rest, mload(values))
+                    }
+                    values := next
+                }
             }
         }
     }
