@@ -20,7 +20,7 @@ import {SurfaceWord} from "../types/ExpiryQuote.sol";
 /// @param lnSecondForward Of that at the second source's.
 /// @param next Memory address of another expiry of the underlying with options; 0 without one.
 /// @param firstStrike That of the first strike; 0 without options.
-/// @param lastStrike That of the last.
+/// @param lastStrike The last; nothing is there without options.
 /// @param calls Σ of the sizes of calls.
 /// @param puts Σ of the sizes of puts.
 /// @param callStrikes Σ of size · strike of calls: what their strikes cost at the highest prices. Exact.
@@ -46,7 +46,7 @@ struct Expiry {
     int256 lnSecondForward;
     uint256 next;
     uint256 firstStrike;
-    uint256 lastStrike;
+    Strike lastStrike;
     int256 calls;
     int256 puts;
     int256 callStrikes;

@@ -64,22 +64,29 @@ library DatedExpiries {
         unchecked {
             uint256[] memory keys = gathered.expiryKeys;
             place = gathered.lastExpiry; // legs of one expiry are often neighbours
-            if (place >= keys.length || keys[place] >> 1 != key) {
+            if (place >= keys.length || at(keys, place) >> 1 != key) {
                 place = 0;
                 uint256 end = keys.length;
                 while (place < end) {
                     uint256 middle = (place + end) >> 1;
-                    if (keys[middle] >> 1 < key) place = middle + 1;
+                    if (at(keys, middle) >> 1 < key) place = middle + 1;
                     else end = middle;
                 }
-                if (place == keys.length || keys[place] >> 1 != key) {
+                if (place == keys.length || at(keys, place) >> 1 != key) {
                     revert IMarginEngine.ExpiryMissing(uint8(key >> 40), uint40(key));
                 }
                 gathered.lastExpiry = place;
             }
-            if (keys[place] & 1 != 0) return place;
+            if (at(keys, place) & 1 != 0) return place;
             keys[place] |= 1;
             fill(gathered.expiries[place], quotes[place], exposure);
+        }
+    }
+
+    /// @dev Of a place below the length.
+    function at(uint256[] memory keys, uint256 place) private pure returns (uint256 key) {
+        assembly ("memory-safe") {
+            key := mload(add(add(keys, 32), shl(5, place)))
         }
     }
 

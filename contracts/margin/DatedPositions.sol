@@ -42,13 +42,8 @@ library DatedPositions {
         uint256 key = keyOf(id);
         Exposure memory exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
         Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, key)];
-        Strike memory strike;
         do {
-            uint256 last = expiry.lastStrike;
-            assembly ("memory-safe") {
-                if last { strike := last }
-            }
-            addLeg(positions[i], exposure, expiry, strike, gathered, margin);
+            addLeg(positions[i], exposure, expiry, gathered, margin);
             unchecked {
                 if (++i == positions.length) break;
             }
@@ -57,12 +52,10 @@ library DatedPositions {
         return i;
     }
 
-    /// @param last The expiry's last strike, if it has one.
     function addLeg(
         PositionLeg calldata leg,
         Exposure memory exposure,
         Expiry memory expiry,
-        Strike memory last,
         Gathered memory gathered,
         Margin memory margin
     ) private view {
@@ -70,29 +63,25 @@ library DatedPositions {
         uint256 quantity = magnitude(size);
         if (quantity >= Exposures.QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(id.underlyingOf(), quantity);
         bool isPut = requireDated(id);
-        int256 value = isFuture(id)
-            ? addFuture(exposure, expiry, size)
-            : addOption(exposure, expiry, last, gathered, id, size, isPut);
+        int256 value =
+            isFuture(id) ? addFuture(exposure, expiry, size) : addOption(exposure, expiry, gathered, id, size, isPut);
         unchecked {
             if (expiry.openShare != 0) exposure.positionQuantity += quantity;
             Exposures.addValue(value + leg.offset, exposure.trusted && expiry.trusted, margin);
         }
     }
 
-    /// @notice Sums up options by underlying, once all legs are in.
+    /// @notice Sums up an underlying's options, once all legs are in.
     /// @param expiry Any: a place for a reference.
-    function finish(Exposure[] memory exposures, Expiry memory expiry) internal pure {
+    function finish(Exposure memory exposure, Expiry memory expiry) internal pure {
         unchecked {
-            for (uint256 i; i < exposures.length; ++i) {
-                Exposure memory exposure = exposures[i];
-                for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
-                    assembly ("memory-safe") {
-                        expiry := at
-                    }
-                    exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
-                    exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
-                    exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
+            for (uint256 at = exposure.firstExpiry; at != 0; at = expiry.next) {
+                assembly ("memory-safe") {
+                    expiry := at
                 }
+                exposure.optionStableChange += expiry.stableChange.divDown(Exposures.ONE);
+                exposure.optionSecondChange += expiry.secondChange.divDown(Exposures.ONE);
+                exposure.optionsSold += positivePart(-expiry.calls) + positivePart(-expiry.puts);
             }
         }
     }
@@ -141,7 +130,6 @@ library DatedPositions {
     function addOption(
         Exposure memory exposure,
         Expiry memory expiry,
-        Strike memory at,
         Gathered memory gathered,
         InstrumentId id,
         int256 size,
@@ -150,18 +138,20 @@ library DatedPositions {
         uint256 strike = requireStrike(id);
         if (expiry.openShare == 0) return Exposures.valueDown(size, settledPrice(expiry, strike, isPut));
         if (size == 0) return 0;
-        if (expiry.lastStrike == 0 || at.strike != strike) {
+        Strike memory at = expiry.lastStrike;
+        bool isFirst = expiry.firstStrike == 0;
+        if (isFirst || at.strike != strike) {
             uint256 place;
             assembly ("memory-safe") {
                 place := mload(0x40)
                 mstore(0x40, add(place, STRIKE_SIZE))
             }
-            if (expiry.lastStrike == 0) link(exposure, expiry, place);
+            if (isFirst) link(exposure, expiry, place);
             else at.next = place;
-            expiry.lastStrike = place;
             assembly ("memory-safe") {
                 at := place
             }
+            expiry.lastStrike = at;
             expiry.fillStrike(lanesOf(gathered), strike, at);
         }
         value = Exposures.valueDown(size, unitPrice(expiry, at, isPut));
@@ -247,10 +237,13 @@ library DatedPositions {
         uint256 kind = InstrumentId.unwrap(id) >> 248;
         if (kind == uint256(InstrumentKind.Future)) return false;
         uint256 optionType = uint8(InstrumentId.unwrap(id) >> 192);
-        isPut = optionType == uint256(OptionType.Put);
-        if (kind != uint256(InstrumentKind.Option) || (!isPut && optionType != uint256(OptionType.Call))) {
-            revert IMarginEngine.UnsupportedInstrument(id);
+        unchecked {
+            // Types count from calls, at 1, to puts.
+            if (kind != uint256(InstrumentKind.Option) || optionType - 1 > 1) {
+                revert IMarginEngine.UnsupportedInstrument(id);
+            }
         }
+        isPut = optionType == uint256(OptionType.Put);
     }
 
     function requireStrike(InstrumentId id) private pure returns (uint256 strike) {

@@ -17,17 +17,11 @@ library DefinedRisk {
 
     uint256 internal constant SIZE_OFFSET = 1 << 127;
 
-    /// @notice Writes `lossBound`: pay-offs at a price of 0 and at the highest prices are no less than the worst. Leaves
-    ///         it without a bound where there is a linear leg, no option, or an expiry in which more calls or puts are
-    ///         sold than bought.
+    /// @notice Writes `lossBound` of options without a linear leg: pay-offs at a price of 0 and at the highest prices are
+    ///         no less than the worst. Leaves it without a bound where more calls or puts of an expiry are sold than
+    ///         bought.
     function open(Gathered memory gathered) internal pure {
         Exposure[] memory exposures = gathered.exposures;
-        uint256 first;
-        for (uint256 i; i < exposures.length; ++i) {
-            if (exposures[i].longQuantity | exposures[i].shortQuantity != 0) return;
-            first |= exposures[i].firstExpiry;
-        }
-        if (first == 0) return;
         int256 least;
         Expiry memory expiry = gathered.expiries[0];
         for (uint256 i; i < exposures.length; ++i) {

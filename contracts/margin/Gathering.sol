@@ -34,12 +34,7 @@ library Gathering {
         margin.equity = portfolio.cash;
         addCollaterals(portfolio.collaterals, gathered, margin);
         addPositions(portfolio.positions, expiries, gathered, margin);
-        (gathered.lossBound, gathered.lossCap) = (type(uint256).max, type(uint256).max);
-        if (expiries.length != 0) {
-            DatedPositions.finish(gathered.exposures, gathered.expiries[0]);
-            DefinedRisk.open(gathered);
-        }
-        addStableGaps(gathered.exposures, margin);
+        finish(gathered, margin);
     }
 
     /// @notice Reads the quotes alone.
@@ -121,12 +116,23 @@ library Gathering {
         }
     }
 
-    function addStableGaps(Exposure[] memory exposures, Margin memory margin) private pure {
-        uint256 count = exposures.length;
-        uint256 total;
-        for (uint256 i; i < count; ++i) {
-            total += exposures[i].stableLossOf();
+    /// @dev What needs every leg of an underlying.
+    function finish(Gathered memory gathered, Margin memory margin) private pure {
+        (gathered.lossBound, gathered.lossCap) = (type(uint256).max, type(uint256).max);
+        Exposure[] memory exposures = gathered.exposures;
+        (uint256 linear, uint256 dated, uint256 gaps) = (0, 0, 0);
+        unchecked {
+            for (uint256 i; i < exposures.length; ++i) {
+                Exposure memory exposure = exposures[i];
+                linear |= exposure.longQuantity | exposure.shortQuantity;
+                if (exposure.firstExpiry != 0) {
+                    dated = 1;
+                    DatedPositions.finish(exposure, gathered.expiries[0]);
+                }
+                gaps += exposure.stableLossOf(); // 256 · 2^157
+            }
         }
-        margin.stableGap = total;
+        margin.stableGap = gaps;
+        if (linear == 0 && dated != 0) DefinedRisk.open(gathered);
     }
 }
