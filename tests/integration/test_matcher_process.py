@@ -186,6 +186,47 @@ def test_commands__submit_book_withdraw__speak_to_a_running_matcher(
         matcher.client.order("0x" + "00" * 32)
 
 
+def test_rfq_commands__ask_quote_take_show__speak_to_a_running_matcher(
+    exchange: Exchange,
+    start: Callable[[], Process],
+    ballast: Callable[..., Result],
+    tmp_path: Path,
+    traders: tuple[LocalAccount, LocalAccount],
+) -> None:
+    taker, maker = traders
+    matcher = start()
+
+    def signed(key: LocalAccount, name: str, *legs: str) -> str:
+        first, size, limit, *rest = legs
+        (tmp_path / name).write_text(ballast(key, "order", "sign", first, size, limit, "--leg", *rest).output)
+        return str(tmp_path / name)
+
+    def rfq(key: LocalAccount, act: str, *arguments: str) -> Result:
+        return ballast(key, "matcher", "rfq", act, *arguments, "--matcher", matcher.url)
+
+    asked = rfq(taker, "ask", "--leg", "PERP:ETH", "+1", "--leg", "PERP:BTC", "-0.1")
+    assert asked.exit_code == 0, asked.output
+    assert "Request 1, open" in asked.output
+    quote = signed(maker, "quote.json", "PERP:ETH", "-1", "2500", "PERP:BTC", "0.1", "40000")
+    assert rfq(maker, "quote", "1", quote).exit_code == 0
+    too_low = signed(taker, "low.json", "PERP:ETH", "1", "2499", "PERP:BTC", "-0.1", "40000")
+    refused = rfq(taker, "take", "1", too_low)
+    assert refused.exit_code == 3
+    assert "no-quote" in refused.output
+    taken = rfq(taker, "take", "1", signed(taker, "legs.json", "PERP:ETH", "1", "2500", "PERP:BTC", "-0.1", "40000"))
+    assert taken.exit_code == 0, taken.output
+    assert "Request 1, matched" in taken.output
+    assert matcher.end(signal.SIGTERM)[0] == 0
+    assert (exchange.size_of(taker), exchange.size_of(taker, "BTC")) == (WAD, -WAD // 10)
+    matcher = start()
+    assert json.loads(rfq(taker, "show", "1", "--json").output)["state"] == "settled"
+    assert "-1,500.00" in rfq(taker, "show", "1").output
+    assert rfq(taker, "ask").exit_code == 2
+    audit = ballast(taker, "matcher", "audit", "--matcher", matcher.url)
+    assert audit.exit_code == 0
+    assert "1 requests for quotes" in audit.output
+
+
 def test_submit__neither_makers_nor_a_matcher__is_wrong_usage(
     exchange: Exchange, ballast: Callable[..., Result], tmp_path: Path, traders: tuple[LocalAccount, LocalAccount]
 ) -> None:

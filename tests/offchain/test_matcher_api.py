@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from eth_account import Account
 
 from ballast.chain.ids import account_id
 from ballast.chain.orders import OrderFlags
 from ballast.matcher.api import LARGEST_BODY
-from ballast.matcher.engine import NO_RECEIPT, next_receipt
 from ballast.matcher.limits import RateLimit
 from ballast.matcher.refusals import PROBLEMS, Refused
 from ballast.matcher.service import ServicePolicy
 from ballast.matcher.signatures import MatcherDomain
+from ballast.matcher.state import NO_RECEIPT, next_receipt
+from tests.support.asking import Ask, asking, code_of
 from tests.support.counter import DOMAIN, Counter, key_of
 from tests.support.matching import accept_of, order_of
-
-Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
@@ -32,33 +29,9 @@ def counter(tmp_path: Path) -> Iterator[Counter]:
     made.close()
 
 
-def asking(counter: Counter) -> Ask:
-    """Requests to the application, each on its own."""
-
-    def ask(method: str, path: str, **options: Any) -> httpx.Response:
-        async def once() -> httpx.Response:
-            transport = httpx.ASGITransport(counter.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://matcher") as client:
-                return await client.request(method, path, **options)
-
-        return asyncio.run(once())
-
-    return ask
-
-
 @pytest.fixture
 def ask(counter: Counter) -> Ask:
     return asking(counter)
-
-
-def code_of(answer: httpx.Response) -> str:
-    """Of a problem document, whose members RFC 9457 asks for are checked."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == answer.status_code == PROBLEMS[body["code"]][0]
-    assert body["type"] == f"/problems/{body['code']}"
-    assert body["title"] and body["detail"]
-    return str(body["code"])
 
 
 def test_submit__signed_order__receipt_is_the_operators_and_its_chain_follows(counter: Counter, ask: Ask) -> None:

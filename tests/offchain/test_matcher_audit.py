@@ -114,6 +114,70 @@ def test_audit__entries_are_missing__is_told(matcher: Direct, receipts: list[dic
         audited(matcher, STATEMENTS, Names(NAMES))
 
 
+@pytest.fixture
+def request_receipts(counter: Counter, matcher: Direct) -> list[dict[str, Any]]:
+    """Of a request, two quotes and the end of it; the later quote is the better one."""
+    asked = matcher.ask({"seconds": 15, "orders": counter.legs("taker", (1, 5, 100), (2, -2, 200))})
+    quotes = [
+        matcher.answer(1, counter.legs(role, (1, -5, eth), (2, 2, 204))) for role, eth in (("maker", 98), ("other", 97))
+    ]
+    counter.wait(15)
+    return [receipt for answer in (asked, *quotes) for receipt in answer["receipts"]]
+
+
+def test_audit__requests_for_quotes__are_replayed_with_a_receipt_a_leg(
+    matcher: Direct, request_receipts: list[dict[str, Any]]
+) -> None:
+    found = audited(matcher, STATEMENTS, Names(NAMES), request_receipts)
+    assert (found.entries, found.orders, found.requests, found.differences) == (4, 6, 1, [])
+
+
+def test_audit__another_quote_was_matched_than_the_best__differs(
+    matcher: Direct, request_receipts: list[dict[str, Any]]
+) -> None:
+    def favour(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if path == "/rfq/1":
+            first, second = answer["quotes"]
+            answer["quotes"] = [{**first, "state": "matched"}, {**second, "state": "live"}]
+        return answer
+
+    matcher.bend = favour
+    assert differences(matcher, request_receipts) == ["request 1: what is shown of it is not what the journal makes it"]
+
+
+def test_audit__a_quote_is_left_out__its_receipts_show_it(
+    matcher: Direct, request_receipts: list[dict[str, Any]]
+) -> None:
+    def leave_out(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if path == WHOLE:
+            kept = [one for number, one in enumerate(answer["entries"]) if number != 2]
+            answer["entries"] = [{**one, "number": number} for number, one in enumerate(kept, 1)]
+            answer["length"] = len(kept)
+        return answer
+
+    matcher.bend = leave_out
+    found = differences(matcher, request_receipts)
+    assert [text.split(":")[0] for text in found[-2:]] == [one["hash"] for one in request_receipts[4:]]
+
+
+def test_audit__the_time_of_a_quote_is_moved_behind_the_end__it_has_no_place(
+    matcher: Direct, request_receipts: list[dict[str, Any]]
+) -> None:
+    def late(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if path == WHOLE:
+            answer["entries"][2]["time"] += 15_000
+        return answer
+
+    matcher.bend = late
+    assert any("the journal does not have" in text for text in differences(matcher, request_receipts))
+
+
+def test_audit__journal_of_a_request__shows_no_signature(counter: Counter, matcher: Direct) -> None:
+    orders = counter.legs("taker", (1, 5, 100), (2, -2, 200))
+    matcher.ask({"seconds": 15, "orders": orders})
+    assert all(one["signature"][2:] not in json.dumps(matcher.journal(1)) for one in orders)
+
+
 def test_audit__receipt_of_somebody_else__is_told(matcher: Direct, receipts: list[dict[str, Any]]) -> None:
     first = receipts[0]
     message = STATEMENTS.receipt(first["hash"], first["sequence"], first["time"], first["chain"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ballast.chain.orders import OrderFlags
-from ballast.matcher.engine import EXPIRED, FILLED, FORGET_AFTER, GROUP_TAKEN, NO_RECEIPT, next_receipt
+from ballast.matcher.engine import EXPIRED, FILLED, GROUP_TAKEN
 from ballast.matcher.records import (
     Clock,
     Command,
@@ -23,6 +23,7 @@ from ballast.matcher.records import (
     Rewind,
     Withdraw,
 )
+from ballast.matcher.state import FORGET_AFTER, NO_RECEIPT, next_receipt
 from tests.support.matching import BTC, ETH, Floor, accept_of, order_of, replayed, snapshot
 
 MAKER, TAKER, THIRD = 1, 2, 3

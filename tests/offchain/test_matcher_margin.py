@@ -113,27 +113,43 @@ def test_shortfall__below_maintenance__nothing() -> None:
 
 def test_worst_shortfall__resting_orders_of_the_same_side__count() -> None:
     found = account(3_000)
-    assert worst_shortfall(found, buy(2), (), (), TERMS) is None
-    assert worst_shortfall(found, buy(2), (), (buy(4, 2_490),), TERMS) is not None
-    assert worst_shortfall(found, sell(2), (), (buy(4, 2_490),), TERMS) is None, "they do not add up"
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS) is None
+    assert worst_shortfall(found, [buy(2)], (), (buy(4, 2_490),), TERMS) is not None
+    assert worst_shortfall(found, [sell(2)], (), (buy(4, 2_490),), TERMS) is None, "they do not add up"
 
 
 def test_worst_shortfall__matched_already__counts_for_certain() -> None:
-    assert worst_shortfall(account(3_000), buy(2), (buy(4),), (), TERMS) is not None
-    assert worst_shortfall(account(3_000), sell(2), (buy(4),), (), TERMS) is None
+    assert worst_shortfall(account(3_000), [buy(2)], (buy(4),), (), TERMS) is not None
+    assert worst_shortfall(account(3_000), [sell(2)], (buy(4),), (), TERMS) is None
 
 
 def test_worst_shortfall__a_hedge_that_may_not_come__does_not_help() -> None:
     """The order alone needs more than there is, though a resting order would hedge it."""
-    assert worst_shortfall(account(3_000), buy(7), (), (sell(5, 2_510),), TERMS) is not None
+    assert worst_shortfall(account(3_000), [buy(7)], (), (sell(5, 2_510),), TERMS) is not None
 
 
 def test_worst_shortfall__order_that_closes__is_not_blamed_for_others_that_rest() -> None:
     found = account(5_000, eth=5)
     resting = (buy(100, 2_490),)
-    assert worst_shortfall(found, buy(1), (), resting, TERMS) is not None
-    assert worst_shortfall(found, sell(1), (), resting, TERMS) is None
-    assert worst_shortfall(found, sell(1), (), (buy(2, 39_000, BTC),), TERMS) is None
+    assert worst_shortfall(found, [buy(1)], (), resting, TERMS) is not None
+    assert worst_shortfall(found, [sell(1)], (), resting, TERMS) is None
+    assert worst_shortfall(found, [sell(1)], (), (buy(2, 39_000, BTC),), TERMS) is None
+
+
+def test_worst_shortfall__legs_together__are_hedged_and_one_alone_is_not() -> None:
+    assert worst_shortfall(account(3_000), [buy(7)], (), (), TERMS) is not None
+    assert worst_shortfall(account(3_000), [buy(7), sell(5)], (), (), TERMS) is None
+
+
+def test_worst_shortfall__packages__one_of_each_choice_may_come_whole_or_not_at_all() -> None:
+    found = account(3_000)
+    spread = (buy(4), sell(4))
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS, [[spread]]) is None, "its legs come together"
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS, [[(buy(4),)]]) is not None
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS, [[(sell(4),), (buy(4),)]]) is not None
+    small = (buy(1),)
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS, [[small, small]]) is None, "one of them"
+    assert worst_shortfall(found, [buy(2)], (), (), TERMS, [[small], [small, small], [small]]) is not None
 
 
 sizes = st.integers(-30, 30).filter(bool).map(lambda tenths: tenths / 10)
@@ -150,7 +166,7 @@ def test_worst_shortfall__granted__every_choice_of_sides_has_its_margin(
     cash: int, trade: Trade, possible: list[Trade]
 ) -> None:
     found = account(cash)
-    if worst_shortfall(found, trade, (), possible, TERMS) is not None:
+    if worst_shortfall(found, [trade], (), possible, TERMS) is not None:
         return
     instruments = {one.instrument for one in possible}
     for sides in product((True, False), repeat=len(instruments)):

@@ -14,6 +14,7 @@ from ballast.chain.orders import OrderFlags
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.records import (
     Clock,
+    Close,
     Command,
     Conclude,
     Cut,
@@ -24,6 +25,7 @@ from ballast.matcher.records import (
     OrderRecord,
     OrderState,
     Rewind,
+    Take,
     Withdraw,
 )
 from tests.support.matching import BTC, ETH, Floor, check_books, replayed, snapshot
@@ -76,6 +78,33 @@ class MatcherMachine(RuleBasedStateMachine):
     def enter(self, who: int, size: int, limit: int, lifetime: int, **others: int) -> OrderRecord:
         return self.floor.enter(who, size, limit, expiry=self.clock + lifetime, **others)
 
+    @rule(who=st.integers(0, 4), size=st.integers(-4, 4).filter(bool), lifetime=st.integers(1, 60))
+    def ask(self, who: int, size: int, lifetime: int) -> None:
+        expiry = self.clock + lifetime
+        self.floor.ask((ETH, size, 100), (BTC, -size, 100), who=who, until=100, expiry=expiry)
+
+    @rule(data=st.data(), who=st.integers(1, 4), limits=st.tuples(*[st.integers(98, 102)] * 2))
+    def quote(self, data: st.DataObject, who: int, limits: tuple[int, int]) -> None:
+        if self.floor.engine.requests:
+            request = data.draw(st.sampled_from(list(self.floor.engine.requests.values())))
+            self.floor.quote(request, who, *limits, expiry=self.clock + 30)
+
+    @rule(data=st.data(), who=st.integers(1, 4))
+    def take_or_close(self, data: st.DataObject, who: int) -> None:
+        for request in self.floor.engine.open_requests()[:1]:
+            signed = self.floor.legs(who, *((instrument, size, 100) for instrument, size in request.legs))
+            is_taken = not request.taker and data.draw(st.booleans())
+            self.floor.give(Take(request.id, signed, 60) if is_taken else Close(request.id, 100))
+
+    @rule(data=st.data(), how=st.sampled_from(["withdraw", "drop", "cancel"]))
+    def end_a_leg(self, data: st.DataObject, how: str) -> None:
+        legs = [one.hash for one in self.floor.engine.orders.values() if one.request]
+        if legs:
+            key = data.draw(st.sampled_from(legs))
+            self.chain.height += 1
+            killed = Killed(key, "cancelled", self.chain.height)
+            self.floor.give({"withdraw": Withdraw(key), "drop": Drop(key, "margin"), "cancel": killed}[how])
+
     @rule(record=orders)
     def withdraw(self, record: OrderRecord) -> None:
         self.floor.give(Withdraw(record.hash))
@@ -115,9 +144,11 @@ class MatcherMachine(RuleBasedStateMachine):
         for batch in self.floor.engine.under_way()[:1]:
             self.chain.height += 1
             filled: dict[str, int] = {}
-            for place, fill in enumerate(self.floor.engine.fills[number] for number in batch.fills):
+            fills = [self.floor.engine.fills[number] for number in batch.fills]
+            places = {unit: place for place, unit in enumerate(dict.fromkeys(fill.unit for fill in fills))}
+            for fill in fills:
                 size = self._fits(fill.taker, fill.maker, fill.size)
-                if succeeds and place not in skipped and size:
+                if succeeds and places[fill.unit] not in skipped and size:
                     for key in (fill.taker, fill.maker):
                         filled[key] = self.chain.fill(key, size)
             for key, total in filled.items():
@@ -149,7 +180,7 @@ class MatcherMachine(RuleBasedStateMachine):
         """Whatever no rule, owner or block ended is in the book, waits for its group, or is about to be settled."""
         for record in self.floor.engine.orders.values():
             assert (record.state is OrderState.DEAD) == bool(record.reason)
-            if record.state is OrderState.LIVE:
+            if record.state is OrderState.LIVE and not record.request:
                 assert record.filled + record.pending + record.open >= record.size
                 assert record.pending or record.open
             if record.state is OrderState.HELD:
@@ -167,6 +198,30 @@ class MatcherMachine(RuleBasedStateMachine):
     def at_most_one_of_a_group_is_matched(self) -> None:
         matched = [one.group for one in self.floor.engine.orders.values() if one.group and one.pending]
         assert len(matched) == len(set(matched))
+
+    @invariant()
+    def legs_are_matched_whole_with_one_quote(self) -> None:
+        engine = self.floor.engine
+        for request in engine.requests.values():
+            for package in (request.taker, *request.quotes):
+                legs = [engine.orders[key] for key in package]
+                assert len({bool(one.pending) for one in legs}) <= 1
+                assert len({one.state for one in legs}) <= 1
+                assert all(one.pending in (0, one.size) for one in legs)
+            matched = [quote for quote in request.quotes if engine.orders[quote[0]].pending]
+            assert len(matched) <= 1
+            if matched:
+                assert all(engine.orders[key].pending for key in request.taker)
+
+    @invariant()
+    def requests_that_are_over_hold_nothing(self) -> None:
+        engine = self.floor.engine
+        for request in engine.requests.values():
+            live = [engine.orders[key].state is not OrderState.DEAD for key in request.taker]
+            if request.closed_at is not None and not any(live):
+                assert all(engine.orders[key].state is OrderState.DEAD for one in request.quotes for key in one)
+            if request.closed_at is not None and any(live):
+                assert all(engine.orders[key].pending for key in request.taker)
 
     def teardown(self) -> None:
         if hasattr(self, "floor"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from ballast.chain.ids import perp_of
 from ballast.chain.order_files import order_document
-from ballast.chain.orders import OrderDomain, SignedOrder, limit_order
+from ballast.chain.orders import OrderDomain, SignedOrder, as_legs, limit_order
 from ballast.matcher.admission import Exposure
 from ballast.matcher.api import create_app
 from ballast.matcher.feed import Feed
@@ -50,6 +50,9 @@ class OpenDoor:
         if self.objection is not None:
             raise self.objection
 
+    def admit_legs(self, package: Sequence[SignedOrder], exposure: Exposure) -> None:
+        self.admit(package[0], exposure)
+
     def is_signed(self, signer: str, digest: bytes, signature: bytes) -> bool:
         return is_recovered(signer, digest, signature)
 
@@ -78,12 +81,29 @@ class Counter:
             Metrics(),
             self.policy,
         )
+        self.now = 1_000_000
+        self.matcher.desk.clock = lambda: self.now
         self.app: FastAPI = create_app(self.matcher, self.limit)
 
     def document(self, role: str, size: int, limit: int, symbol: int = 1, **changes: Any) -> dict[str, Any]:
         key, terms = key_of(role), {"nonce": next(self._nonces), "expiry": FAR} | changes
         order = limit_order(key.address, perp_of(symbol), size, limit, **terms)
         return order_document(DOMAIN.sign(order, key), DOMAIN)
+
+    def legs(self, role: str, *legs: tuple[int, int, int], **changes: Any) -> list[dict[str, Any]]:
+        """Signed orders of (underlying, size, limit) that are filled together."""
+        key = key_of(role)
+        orders = [
+            limit_order(key.address, perp_of(one), size, limit, nonce=next(self._nonces), expiry=FAR)
+            for one, size, limit in legs
+        ]
+        package = [replace(one, **changes) for one in as_legs(orders, orders[0].nonce)]
+        return [order_document(DOMAIN.sign(one, key), DOMAIN) for one in package]
+
+    def wait(self, seconds: int) -> None:
+        """Time passes, and requests whose time is over end."""
+        self.now += 1_000 * seconds
+        self.matcher.desk.close_due()
 
     def withdrawal(self, role: str, account: int, nonce: int) -> dict[str, str]:
         message = MatcherDomain(DOMAIN.chain_id, DOMAIN.exchange).withdrawal(account, nonce)

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from ballast.chain.contracts import System
 from ballast.chain.ids import account_id, perp_of
 from ballast.chain.order_files import order_document
-from ballast.chain.orders import OrderDomain, SignedOrder, limit_order
+from ballast.chain.orders import OrderDomain, SignedOrder, as_legs, limit_order
 from ballast.matcher.process import Assembly, assembled
 from ballast.matcher.signatures import MatcherDomain, sign
 from ballast.settings import MatcherSettings
@@ -34,6 +34,7 @@ class Exchange:
     operator: LocalAccount
     settings: MatcherSettings
     assembly: Assembly | None = None
+    now: int = 1_000_000
     _nonces: Iterator[int] = field(default_factory=lambda: count(1_000))
 
     @classmethod
@@ -47,6 +48,7 @@ class Exchange:
         """Starts the matcher on its files, and stops it."""
         with assembled(self.stage.system, self.operator, self.settings) as assembly:
             self.assembly = assembly
+            assembly.matcher.desk.clock = lambda: self.now
             with TestClient(assembly.app) as client:
                 yield client
             assembly.matcher.close()
@@ -89,6 +91,12 @@ class Exchange:
     def document(self, key: LocalAccount, size: float, limit: float, symbol: str = "ETH", **changes: Any) -> Any:
         return order_document(self.signed(key, size, limit, symbol, **changes), self.domain)
 
+    def legs(self, key: LocalAccount, *legs: tuple[str, float, float]) -> list[Any]:
+        """Signed orders of (symbol, size, limit) that are filled together."""
+        orders = [self.signed(key, size, limit, symbol).order for symbol, size, limit in legs]
+        package = as_legs(orders, orders[0].nonce)
+        return [order_document(self.domain.sign(one, key), self.domain) for one in package]
+
     def withdrawal(self, key: LocalAccount, account: int, nonce: int) -> dict[str, str]:
         message = MatcherDomain(self.domain.chain_id, self.domain.exchange).withdrawal(account, nonce)
         return {"signer": key.address, "signature": sign(message, key)}
@@ -98,8 +106,13 @@ class Exchange:
     def look(self, times: int = 1) -> None:
         """The settler handles the newest block, and what it sent is mined."""
         for _ in range(times):
+            self.running.matcher.desk.close_due()
             self.running.settler.step(self.running.settler.head())
             await_mined(self.system.connection, self.running.store, self.operator.address)
+
+    def wait(self, seconds: int) -> None:
+        """The matcher's clock, by which requests for quotes end; the chain's stands."""
+        self.now += 1_000 * seconds
 
     def settle(self) -> None:
         """Blocks until nothing waits."""

@@ -8,10 +8,10 @@ from itertools import count
 from typing import Any
 
 from ballast.chain.ids import perp_of
-from ballast.chain.orders import Order, OrderFlags
+from ballast.chain.orders import Order, OrderFlags, as_legs
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.engine import Engine
-from ballast.matcher.records import Accept, Changes, Command, OrderRecord, OrderState
+from ballast.matcher.records import Accept, Answer, Ask, Changes, Close, Command, OrderRecord, OrderState, RequestRecord
 
 ETH, BTC = perp_of(1), perp_of(2)
 FAR = 2_000_000_000
@@ -54,6 +54,33 @@ class Floor:
         self.give(accept)
         return self.engine.orders[accept.hash]
 
+    def legs(self, who: int, *legs: tuple[int, int, int], **others: Any) -> tuple[dict[str, Any], ...]:
+        """Orders of (instrument, size, limit) that are filled together, as commands hold them."""
+        numbers = [next(self._numbers) for _ in legs]
+        orders = [
+            order_of(who, size, limit, number, instrument, **others)
+            for number, (instrument, size, limit) in zip(numbers, legs, strict=True)
+        ]
+        accepts = [accept_of(one, number) for one, number in zip(as_legs(orders, numbers[0]), numbers, strict=True)]
+        return tuple({"hash": one.hash, "order": one.order, "signature": one.signature} for one in accepts)
+
+    def ask(self, *legs: tuple[int, int, int], who: int = 0, until: int = 100, **others: Any) -> RequestRecord:
+        """Opens a request of (instrument, size, limit), signed where it says by whom."""
+        named = tuple({"instrument": str(instrument), "size": str(size)} for instrument, size, _ in legs)
+        self.give(Ask(named, self.legs(who, *legs, **others) if who else (), 1, until))
+        return self.engine.requests[max(self.engine.requests)]
+
+    def quote(self, request: RequestRecord, who: int, *limits: int, time: int = 50, **others: Any) -> list[OrderRecord]:
+        """A maker's orders against all legs; none where they were not taken."""
+        legs = [(instrument, -size, limit) for (instrument, size), limit in zip(request.legs, limits, strict=True)]
+        package = self.legs(who, *legs, **others)
+        self.give(Answer(request.id, package, time))
+        return [self.engine.orders[one["hash"]] for one in package if one["hash"] in self.engine.orders]
+
+    def close(self, request: RequestRecord) -> None:
+        """Its time is over."""
+        self.give(Close(request.id, request.until))
+
     def fills(self) -> list[tuple[str, str, int, int]]:
         """(taker, maker, size, price) of all that wait for a batch."""
         return [(fill.taker, fill.maker, fill.size, fill.price) for fill in self.engine.crossed()]
@@ -65,6 +92,7 @@ def snapshot(engine: Engine) -> dict[str, Any]:
         "orders": engine.orders,
         "fills": engine.fills,
         "batches": engine.batches,
+        "requests": engine.requests,
         "sequence": engine.sequence,
         "receipt": engine.receipt,
         "books": {
@@ -105,7 +133,7 @@ def check_books(engine: Engine) -> None:
         assert record.pending == pending.get(record.hash, 0), "pending is not what is matched"
         unsent = any(record.hash in (fill.taker, fill.maker) for fill in engine.crossed())
         assert record.filled + record.pending <= record.size or not unsent, "matched beyond its size"
-        live = record.open if record.state is OrderState.LIVE else 0
+        live = record.open if record.state is OrderState.LIVE and not record.request else 0
         assert engine.book(record.order.instrument).open_of(record.hash) == live, "the book differs from the order"
 
 

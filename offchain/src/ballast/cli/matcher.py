@@ -1,4 +1,4 @@
-"""`ballast matcher`: run one, look at a book, take an order back, check what it did."""
+"""`ballast matcher`: run one, look at a book, take an order back, check what it did; `matcher_rfq` has the quotes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ballast.cli.common import (
     reported,
 )
 from ballast.cli.keeper import configure_logging, exclusive
+from ballast.cli.matcher_rfq import rfq, url_option
 from ballast.errors import ConfigurationError
 from ballast.keeper.runner import stop_on_signals
 from ballast.matcher.audit import audited, receipt_in
@@ -35,12 +36,14 @@ RECEIPT_HELP = "What `ballast order submit --matcher` printed. Repeatable."
 EXTRA = ("fastapi", "uvicorn", "websockets")
 # Orders wait in turn while the node is asked: one that does not answer must not hold them for long.
 NODE_ATTEMPTS, NODE_TIMEOUT = 2, 5.0
-url_option = click.option("--matcher", "url", help="Address of the matcher.  [default: BALLAST_MATCHER_URL]")
 
 
 @click.group()
 def matcher() -> None:
-    """Run a matcher, look at its books, take orders back, check what it did."""
+    """Run a matcher, look at its books, ask for quotes, take orders back, check what it did."""
+
+
+matcher.add_command(rfq)
 
 
 @matcher.command()
@@ -129,7 +132,7 @@ def book(instrument: str, depth: int, url: str | None, as_json: bool) -> None:
 @chain_options
 @json_option
 def audit(system: System, receipts: tuple[Path, ...], url: str | None, as_json: bool) -> None:
-    """Replay a matcher's journal and compare: its books, the running hash, and the receipts that you hold.
+    """Replay a matcher's journal and compare: its books, its requests for quotes, and the receipts that you hold.
 
     Exit status 1 where something differs.
 
@@ -143,7 +146,8 @@ def audit(system: System, receipts: tuple[Path, ...], url: str | None, as_json: 
     if as_json:
         print_json(vars(found))
     else:
-        console.print(f"{found.entries:,} entries, {found.orders:,} orders, {found.books} books replayed")
+        counted = f"{found.entries:,} entries, {found.orders:,} orders, {found.books} books"
+        console.print(f"{counted}, {found.requests:,} requests for quotes replayed")
         for difference in found.differences:
             console.print(f"[red]{difference}[/red]", highlight=False)
     if found.differences:

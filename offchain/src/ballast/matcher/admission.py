@@ -6,7 +6,7 @@ refuse for certain is refused here with a reason, so that it costs nobody a fail
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ballast.matcher.engine import Engine
 from ballast.matcher.margin import Terms, Trade, worst_shortfall
 from ballast.matcher.records import OrderRecord, OrderState
 from ballast.matcher.refusals import Refused
+from ballast.matcher.requests import MOST_LEGS
 from ballast.matcher.signatures import is_accepted, is_recovered
 from ballast.risk.margin_terms import MarginError, OracleState
 from ballast.store import BlockRef
@@ -29,30 +30,59 @@ BILLION = 10**9
 RESTING = OrderFlags.REDUCE_ONLY | OrderFlags.POST_ONLY | OrderFlags.FILL_OR_KILL
 # Where a trigger's flags say which reports may arm it.
 SINCE = 0xFFFFFFFFFF << 16
+# Where a leg says how many there are.
+LEGS_SHIFT = 8
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What else an account has under way here."""
+    """What else an account has under way here.
+
+    Attributes:
+        packages: By request for quotes: the account's packages of legs there, one of which may be taken.
+    """
 
     certain: tuple[Trade, ...] = ()
     possible: tuple[Trade, ...] = ()
+    packages: tuple[tuple[tuple[Trade, ...], ...], ...] = ()
 
     @classmethod
-    def of(cls, engine: Engine, account: int) -> Exposure:
-        """Matches that are not settled, and resting orders; of a group only the largest, as one of them is filled."""
+    def of(cls, engine: Engine, account: int, request: int = 0) -> Exposure:
+        """Matches that are not settled, and resting orders; of a group only the largest, as one of them is filled.
+
+        Args:
+            request: Whose packages are left out: what is asked about is one more of them.
+        """
         records = engine.orders_of(account)
         certain = [_trade(one, one.pending) for one in records if one.pending]
         resting = [
             one
             for one in records
-            if one.state is not OrderState.DEAD and one.open and not one.order.flags & OrderFlags.REDUCE_ONLY
+            if one.state is not OrderState.DEAD
+            and one.open
+            and not one.request
+            and not one.order.flags & OrderFlags.REDUCE_ONLY
         ]
-        return cls(tuple(certain), tuple(_trade(one, one.open) for one in _one_a_group(resting)))
+        possible = tuple(_trade(one, one.open) for one in _one_a_group(resting))
+        return cls(tuple(certain), possible, _packages(engine, records, request))
 
     @property
     def instruments(self) -> set[int]:
-        return {trade.instrument for trade in (*self.certain, *self.possible)}
+        legs = (trade for choice in self.packages for package in choice for trade in package)
+        return {trade.instrument for trade in (*self.certain, *self.possible, *legs)}
+
+
+def _packages(
+    engine: Engine, records: Iterable[OrderRecord], left_out: int
+) -> tuple[tuple[tuple[Trade, ...], ...], ...]:
+    found: dict[int, dict[str, tuple[Trade, ...]]] = {}
+    for one in records:
+        if one.request in (0, left_out) or one.state is OrderState.DEAD or one.pending:
+            continue
+        package = sorted((one, *engine.mates_of(one)), key=lambda leg: leg.sequence)
+        legs = tuple(_trade(leg, leg.open) for leg in package)
+        found.setdefault(one.request, {})[package[0].hash] = legs
+    return tuple(tuple(choice.values()) for choice in found.values())
 
 
 def _trade(record: OrderRecord, size: int) -> Trade:
@@ -95,14 +125,29 @@ class Admission:
         Raises:
             Refused: It may not, or the chain cannot be read.
         """
-        order = signed.order
-        require_restable(order)
+        require_restable(signed.order)
+        self._admit([signed], exposure)
+
+    def admit_legs(self, package: Sequence[SignedOrder], exposure: Exposure) -> None:
+        """The same of orders that are filled together: each may trade, and the account affords all of them as one.
+
+        Raises:
+            Refused: See `admit`.
+        """
+        require_legs([signed.order for signed in package])
+        self._admit(package, exposure)
+
+    def _admit(self, package: Sequence[SignedOrder], exposure: Exposure) -> None:
         try:
             block = self.system.connection.head()
-            self._require_signature(signed, block)
-            market = self._read_market(order, block)
-            require_tradable(order, market, self.system.connection.timestamp(block))
-            self._require_margin(order, market, exposure, block)
+            now = self.system.connection.timestamp(block)
+            trades = []
+            for signed in package:
+                self._require_signature(signed, block)
+                market = self._read_market(signed.order, block)
+                require_tradable(signed.order, market, now)
+                trades.append((signed.order, market.fee_rate))
+            self._require_margin(trades, exposure, block)
         except ChainUnreachable as fault:
             raise Refused("chain-unavailable", str(fault)) from None
         except (ChainError, TwinDisagrees, MarginError) as fault:
@@ -159,18 +204,19 @@ class Admission:
             raise Refused("nonce-in-use", "The order is filled in part: sign the rest anew.", filled=str(filled))
         return Market(instrument, mark, quotes[-1], limits, account, max(fees))
 
-    def _require_margin(self, order: Order, market: Market, exposure: Exposure, block: BlockRef) -> None:
-        instruments = sorted({order.instrument, *exposure.instruments})
+    def _require_margin(self, orders: Sequence[tuple[Order, int]], exposure: Exposure, block: BlockRef) -> None:
+        """Of orders of one account with the fee of each, in 1e9 of notional."""
+        instruments = sorted({*(order.instrument for order, _ in orders), *exposure.instruments})
         if self._rules is None or self._rules[0] != block.hash:
             self._rules = block.hash, read_rules(self.system, block)
-        account = read_account(self.system, order.account, block, instruments, self._rules[1])
+        account = read_account(self.system, orders[0][0].account, block, instruments, self._rules[1])
         indices = [self._index(one, block) for one in instruments]
         marks = self.system.read_all([("Clearinghouse", "markOf", [index]) for index in indices], block)
         # A triggered order's taker pays a bounty besides, within what it accepts.
-        rate = order.maxFee if order.trigger else market.fee_rate
+        rate = max(order.maxFee if order.trigger else fee for order, fee in orders)
         terms = Terms(rate, dict(zip(instruments, marks, strict=True)))
-        trade = Trade(order.instrument, order.size, order.limit)
-        found = worst_shortfall(account, trade, exposure.certain, exposure.possible, terms)
+        trades = [Trade(order.instrument, order.size, order.limit) for order, _ in orders]
+        found = worst_shortfall(account, trades, exposure.certain, exposure.possible, terms, exposure.packages)
         if found is not None:
             numbers = {"equity": str(found.equity), "required": str(found.required)}
             raise Refused("margin", rule=found.rule, **numbers)
@@ -183,11 +229,34 @@ def require_restable(order: Order) -> None:
         Refused: It cannot.
     """
     if order.flags & OrderFlags.MULTI_LEG:
-        raise Refused("unsupported-terms", "Orders of several legs are settled together, not in a book.")
+        raise Refused("unsupported-terms", "Orders of several legs do not rest in a book: ask for quotes with them.")
+    _require_amounts(order)
     if order.flags & ~int(RESTING) != _trigger_bits(order) or (order.trigger and not _trigger_bits(order)):
         raise Refused("unsupported-terms")
     if order.flags & OrderFlags.POST_ONLY and order.flags & OrderFlags.FILL_OR_KILL:
         raise Refused("unsupported-terms", "An order cannot be post-only and fill-or-kill.")
+
+
+def require_legs(orders: Sequence[Order]) -> None:
+    """Whether orders are the legs of one package, all of them.
+
+    Raises:
+        Refused: They are not.
+    """
+    if not 2 <= len(orders) <= MOST_LEGS:
+        raise Refused("unsupported-terms", f"Legs are two to {MOST_LEGS}.")
+    flags = int(OrderFlags.MULTI_LEG) | len(orders) << LEGS_SHIFT
+    for order in orders:
+        if order.flags & ~int(OrderFlags.REDUCE_ONLY) != flags or order.trigger:
+            raise Refused("unsupported-terms", "Each leg says how many there are, and may be reduce-only.")
+        if (order.account, order.group) != (orders[0].account, orders[0].group) or not order.group:
+            raise Refused("unsupported-terms", "Legs are of one account and of one group.")
+        _require_amounts(order)
+    if orders[0].account & ISOLATED_BIT and len({underlying_of(order.instrument) for order in orders}) > 1:
+        raise Refused("account-bound")
+
+
+def _require_amounts(order: Order) -> None:
     if order.size == 0:
         raise Refused("size-step", size="0")
     if order.limit == 0:

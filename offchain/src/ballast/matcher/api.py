@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ballast import __version__
 from ballast.chain.order_files import UnreadableOrder, parse_order
+from ballast.chain.orders import OrderDomain, SignedOrder
 from ballast.matcher.documents import (
     BookAnswer,
     HealthAnswer,
@@ -21,8 +22,13 @@ from ballast.matcher.documents import (
     JournalAnswer,
     OrderAnswer,
     OrderDocument,
+    PackageAnswer,
+    PackageDocument,
     Problem,
     ReceiptsAnswer,
+    RequestDocument,
+    RequestsAnswer,
+    RequestView,
     SubmitAnswer,
     TradesAnswer,
     WithdrawalDocument,
@@ -67,14 +73,16 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
 @router.post("/orders", status_code=201, responses=_FAULTS, dependencies=[Depends(_limited)], tags=["orders"])
 async def submit(document: OrderDocument, matcher: TheMatcher) -> SubmitAnswer:
     """Takes a signed order as `ballast order sign` prints it. What it returns is on disk; the receipt is signed."""
-    domain = matcher.domain
+    return SubmitAnswer.model_validate(await matcher.submit(_signed(document, matcher.domain)))
+
+
+def _signed(document: OrderDocument, domain: OrderDomain) -> SignedOrder:
     if (document.chainId, document.exchange.lower()) != (domain.chain_id, domain.exchange.lower()):
         raise Refused("other-exchange", f"This matcher serves {domain.exchange} of chain {domain.chain_id}.")
     try:
-        signed = parse_order(document.model_dump(), domain)
+        return parse_order(document.model_dump(), domain)
     except UnreadableOrder as fault:
         raise Refused("hash-mismatch", str(fault)) from None
-    return SubmitAnswer.model_validate(await matcher.submit(signed))
 
 
 @router.delete("/orders/{account}/{nonce}", responses=_FAULTS, dependencies=[Depends(_limited)], tags=["orders"])
@@ -101,6 +109,56 @@ async def order(order_hash: Annotated[str, Path(pattern="^0x[0-9a-f]{64}$")], ma
             raise Refused("not-found")
         shown = {"order": matcher.views.order(record), "trades": matcher.views.trades_of(order_hash)}
     return SubmitAnswer.model_validate({"receipt": matcher.receipt(record), **shown})
+
+
+Number = Annotated[int, Path(ge=1, lt=1 << 53)]
+
+
+@router.post("/rfq", status_code=201, responses=_FAULTS, dependencies=[Depends(_limited)], tags=["quotes"])
+async def ask(document: RequestDocument, matcher: TheMatcher) -> PackageAnswer:
+    """Asks makers for quotes of several legs together; they hear of it on the channel `rfq`.
+
+    With signed orders the best quote is matched when the time is over, without the taker takes one by `/rfq/{id}/take`.
+    """
+    package = [_signed(one, matcher.domain) for one in document.orders]
+    named = [(matcher.views.names.instrument(one.instrument), int(one.size)) for one in document.legs]
+    legs = named or [(one.order.instrument, one.order.size) for one in package]
+    answer = await matcher.quote(lambda desk: desk.ask(legs, package, document.seconds))
+    return PackageAnswer.model_validate(answer)
+
+
+@router.post(
+    "/rfq/{number}/quotes", status_code=201, responses=_FAULTS, dependencies=[Depends(_limited)], tags=["quotes"]
+)
+async def answer(number: Number, document: PackageDocument, matcher: TheMatcher) -> PackageAnswer:
+    """A maker's quote: signed orders against all legs. It is firm until the request is over or it is withdrawn."""
+    package = [_signed(one, matcher.domain) for one in document.orders]
+    return PackageAnswer.model_validate(await matcher.quote(lambda desk: desk.answer(number, package)))
+
+
+@router.post(
+    "/rfq/{number}/take", status_code=201, responses=_FAULTS, dependencies=[Depends(_limited)], tags=["quotes"]
+)
+async def take(number: Number, document: PackageDocument, matcher: TheMatcher) -> PackageAnswer:
+    """The taker's signed orders for a request made without: matched at once with the best quote, or refused."""
+    package = [_signed(one, matcher.domain) for one in document.orders]
+    return PackageAnswer.model_validate(await matcher.quote(lambda desk: desk.take(number, package)))
+
+
+@router.get("/rfq/{number}", responses=_FAULTS, tags=["quotes"])
+async def request(number: Number, matcher: TheMatcher) -> RequestView:
+    """A request for quotes, its quotes, and what became of it."""
+    with matcher.sequencer.state() as engine:
+        record = engine.requests.get(number)
+        if record is None:
+            raise Refused("not-found")
+        return RequestView.model_validate(matcher.views.request(engine, record))
+
+
+@router.get("/rfq", responses=_FAULTS, tags=["quotes"])
+async def requests(matcher: TheMatcher, most: Annotated[int, Query(ge=1, le=1_000)] = 100) -> RequestsAnswer:
+    """The newest requests for quotes first."""
+    return RequestsAnswer.model_validate({"requests": matcher.views.requests(most)})
 
 
 @router.get("/receipts", tags=["orders"], dependencies=[Depends(_limited)])

@@ -1,12 +1,13 @@
-"""Whether a matcher did what it says: its journal replayed here, against its books, its running hash and its receipts.
+"""Whether a matcher did what it says: its journal replayed here, against its books, requests for quotes and receipts.
 
 What this cannot see is what never got into the journal: an order that was refused, or kept waiting before it was taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from eth_account import Account
@@ -15,9 +16,9 @@ from ballast.errors import BallastError
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.client import MatcherClient
 from ballast.matcher.engine import Engine
-from ballast.matcher.records import Accept, Command
+from ballast.matcher.records import Accept, Answer, Ask, Command, Take
 from ballast.matcher.signatures import MatcherDomain
-from ballast.matcher.views import Names
+from ballast.matcher.views import Names, request_view
 
 # A book may change while it is read; it is read again, so often at most.
 ATTEMPTS = 5
@@ -34,6 +35,7 @@ class Audit:
     entries: int = 0
     orders: int = 0
     books: int = 0
+    requests: int = 0
     differences: list[str] = field(default_factory=list)
 
 
@@ -59,8 +61,17 @@ class _Replay:
         command = Command.of(entry)
         self.engine.apply(command)
         self.entries = number
-        if isinstance(command, Accept):
-            self.places[command.hash] = self.engine.sequence, command.time, self.engine.receipt
+        for key in _brought_by(command):
+            # What the rules do not take, such as a quote after its time, has no place.
+            if key in self.engine.orders:
+                record = self.engine.orders[key]
+                self.places[key] = record.sequence, record.time, record.receipt
+
+
+def _brought_by(command: Command) -> list[str]:
+    if isinstance(command, Accept):
+        return [command.hash]
+    return [one["hash"] for one in command.orders] if isinstance(command, Ask | Answer | Take) else []
 
 
 def audited(
@@ -79,27 +90,44 @@ def audited(
     found = Audit()
     for instrument in sorted(replay.engine.books):
         found.books += 1
-        if not _agrees(matcher, replay, instrument, names.label(instrument)):
-            found.differences.append(f"{names.label(instrument)}: its book is not what the journal makes it")
+        label = names.label(instrument)
+        if not _agrees(matcher, replay, partial(_shown_book, matcher, label), partial(_book, replay, instrument)):
+            found.differences.append(f"{label}: its book is not what the journal makes it")
+    for number in replay.engine.requests:
+        found.requests += 1
+        if not _agrees(matcher, replay, partial(matcher.request, number), partial(_request, replay, names, number)):
+            found.differences.append(f"request {number}: what is shown of it is not what the journal makes it")
     for receipt in receipts:
         found.differences += _faults_of(receipt, replay, domain)
     found.entries, found.orders = replay.entries, replay.engine.sequence
     return found
 
 
-def _agrees(matcher: MatcherClient, replay: _Replay, instrument: int, label: str) -> bool:
+def _agrees(matcher: MatcherClient, replay: _Replay, shown: Callable[[], Any], expected: Callable[[], Any]) -> bool:
     for _ in range(ATTEMPTS):
-        shown = matcher.book(label, 1_000)
+        found = shown()
         before = replay.entries
         replay.follow(matcher)
-        book = replay.engine.book(instrument)
-        sides = {"bids": book.levels(True, 1_000), "asks": book.levels(False, 1_000)}
-        expected = {side: [[str(price), str(size)] for price, size in levels] for side, levels in sides.items()}
-        if expected == {"bids": shown["bids"], "asks": shown["asks"]}:
+        if found == expected():
             return True
         if replay.entries == before:
             return False
     return False
+
+
+def _shown_book(matcher: MatcherClient, label: str) -> dict[str, Any]:
+    found = matcher.book(label, 1_000)
+    return {side: found[side] for side in ("bids", "asks")}
+
+
+def _book(replay: _Replay, instrument: int) -> dict[str, Any]:
+    book = replay.engine.book(instrument)
+    sides = {"bids": book.levels(True, 1_000), "asks": book.levels(False, 1_000)}
+    return {side: [[str(price), str(size)] for price, size in levels] for side, levels in sides.items()}
+
+
+def _request(replay: _Replay, names: Names, number: int) -> dict[str, Any]:
+    return request_view(names, replay.engine, replay.engine.requests[number])
 
 
 def _faults_of(receipt: dict[str, Any], replay: _Replay, domain: MatcherDomain) -> list[str]:

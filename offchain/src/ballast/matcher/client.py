@@ -50,6 +50,22 @@ class MatcherClient:
     def order(self, order_hash: str) -> dict[str, Any]:
         return self._ask("GET", f"/orders/{order_hash}")
 
+    def ask(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Opens a request for quotes: `seconds`, and either `legs` or signed `orders`."""
+        return self._ask("POST", "/rfq", document)
+
+    def answer(self, request: int, orders: list[dict[str, Any]]) -> dict[str, Any]:
+        return self._ask("POST", f"/rfq/{request}/quotes", {"orders": orders})
+
+    def take(self, request: int, orders: list[dict[str, Any]]) -> dict[str, Any]:
+        return self._ask("POST", f"/rfq/{request}/take", {"orders": orders})
+
+    def request(self, number: int) -> dict[str, Any]:
+        return self._ask("GET", f"/rfq/{number}")
+
+    def requests(self, most: int) -> dict[str, Any]:
+        return self._ask("GET", f"/rfq?most={most}")
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
             answer = requests.request(method, self._url + path, json=body, timeout=TIMEOUT)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ballast.matcher.requests import MOST_LEGS
 
 _ADDRESS = "^0x[0-9a-fA-F]{40}$"
 _HASH = "^0x[0-9a-f]{64}$"
@@ -91,6 +93,49 @@ class WithdrawalDocument(_Strict):
     signature: Annotated[str, Field(pattern=_SIGNATURE)]
 
 
+class LegDocument(_Strict):
+    """What the taker trades of one instrument; positive sizes buy."""
+
+    instrument: Annotated[str, Field(max_length=80)]
+    size: Annotated[str, Field(pattern="^-?[0-9]{1,39}$"), AfterValidator(_within(1 - (1 << 127), (1 << 127) - 1))]
+
+
+class PackageDocument(_Strict):
+    """Signed legs of one account, as `ballast order sign --leg` prints them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"orders": [_EXAMPLE, _EXAMPLE]}]})
+
+    orders: Annotated[list[OrderDocument], Field(min_length=2, max_length=MOST_LEGS)]
+
+
+class RequestDocument(_Strict):
+    """A request for quotes: legs, or the signed orders that are matched with the best quote when the time is over."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "seconds": 15,
+                    "legs": [
+                        {"instrument": "CALL:ETH:2026-12-25:3000", "size": "1000000000000000000"},
+                        {"instrument": "CALL:ETH:2026-12-25:3500", "size": "-1000000000000000000"},
+                    ],
+                }
+            ]
+        }
+    )
+
+    seconds: Annotated[int, Field(ge=1, le=300)] = 15
+    legs: Annotated[list[LegDocument], Field(max_length=MOST_LEGS)] = []
+    orders: Annotated[list[OrderDocument], Field(max_length=MOST_LEGS)] = []
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> RequestDocument:
+        if bool(self.legs) == bool(self.orders):
+            raise ValueError("either legs or orders")
+        return self
+
+
 class Problem(BaseModel):
     """RFC 9457. Further members explain the code."""
 
@@ -139,12 +184,17 @@ class OrderView(BaseModel):
     open: str
     sequence: int
     time: int
+    request: int | None
 
 
 class TradeView(BaseModel):
-    """Two orders that were matched. The maker's sequence number is the lower one: it came first."""
+    """Two orders that were matched. In a book the maker came first; of a request for quotes he is who answered.
+
+    Trades of one unit are settled together or not at all.
+    """
 
     id: int
+    unit: int
     instrument: str
     side: str | None
     size: str
@@ -181,6 +231,48 @@ class OrderAnswer(BaseModel):
 
 class SubmitAnswer(OrderAnswer):
     receipt: Receipt
+
+
+class LegView(BaseModel):
+    instrument: str
+    size: str
+
+
+class QuoteView(BaseModel):
+    """A maker's orders against all legs; `cost` is what the taker pays for all, wad, rounded up, before fees."""
+
+    orders: list[str]
+    limits: list[str]
+    cost: str
+    state: str
+    sequence: int
+    time: int
+
+
+class RequestView(BaseModel):
+    """A request for quotes: `open`, `matched`, `settled` or `over`; quotes in the order of arrival. Times are ms."""
+
+    id: int
+    legs: list[LegView]
+    time: int
+    until: int
+    closedAt: int | None
+    state: str
+    taker: list[str]
+    quotes: list[QuoteView]
+
+
+class RequestsAnswer(BaseModel):
+    requests: list[RequestView]
+
+
+class PackageAnswer(BaseModel):
+    """The request, and the orders that were brought with a receipt each."""
+
+    request: RequestView
+    receipts: list[Receipt]
+    orders: list[OrderView]
+    trades: list[TradeView]
 
 
 class ReceiptsAnswer(BaseModel):

@@ -10,16 +10,16 @@ import heapq
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from eth_utils import keccak
-
-from ballast.chain.orders import Order, SignedOrder
-from ballast.matcher.book import Crossing, Entry, OrderBook, Placement, SelfTrade
+from ballast.matcher.book import Crossing, OrderBook, Placement, SelfTrade
 from ballast.matcher.records import (
     Accept,
+    Answer,
+    Ask,
     BatchRecord,
     ChainFill,
     Changes,
     Clock,
+    Close,
     Command,
     Conclude,
     Cut,
@@ -30,44 +30,23 @@ from ballast.matcher.records import (
     Killed,
     OrderRecord,
     OrderState,
+    RequestRecord,
     Rewind,
+    Take,
     Withdraw,
 )
+from ballast.matcher.requests import best_quote, may_be_answered
+from ballast.matcher.state import FORGET_AFTER, State, entry_of
 
 WITHDRAWN, EXPIRED, FILLED, GROUP_TAKEN = "withdrawn", "expired", "filled", "group taken"
-NO_RECEIPT = "0x" + "00" * 32
-# A dead order is remembered until nobody can bring it again, and for a day, so that its owner can look it up.
-FORGET_AFTER = 86_400
-# Fills and batches that came to their end are remembered up to so many.
-KEPT_FILLS = 10_000
-KEPT_BATCHES = 1_000
+NO_QUOTE, REQUEST_OVER = "no quote", "the request is over"
 
 
-def next_receipt(before: str, order_hash: str, sequence: int, time: int) -> str:
-    """keccak(before ‖ order hash ‖ sequence as 8 bytes ‖ ms as 8 bytes): binds an order to all that came before it."""
-    data = bytes.fromhex(before[2:]) + bytes.fromhex(order_hash[2:]) + sequence.to_bytes(8, "big")
-    return "0x" + keccak(data + time.to_bytes(8, "big")).hex()
-
-
-class Engine:
+class Engine(State):
     """All books of a matcher. `apply` is the only way to change it."""
 
     def __init__(self, policy: SelfTrade = SelfTrade.NEWEST) -> None:
-        self.books: dict[int, OrderBook] = {}
-        self.orders: dict[str, OrderRecord] = {}
-        self.fills: dict[int, FillRecord] = {}
-        self.batches: dict[int, BatchRecord] = {}
-        self.sequence = 0
-        self.receipt = NO_RECEIPT
-        self._policy = policy
-        self._crossed: dict[int, FillRecord] = {}
-        self._fill_count = 0
-        self._batch_count = 0
-        self._by_nonce: dict[tuple[int, int], str] = {}
-        self._by_account: dict[int, dict[str, None]] = {}
-        self._groups: dict[Hashable, list[str]] = {}
-        self._expiries: list[tuple[int, int, str]] = []
-        self._past: list[tuple[int, int, str]] = []
+        super().__init__(policy)
         self._changes = Changes()
         self._handlers: dict[type[Command], Callable[[Any], None]] = {
             Accept: self._accept,
@@ -79,51 +58,11 @@ class Engine:
             Killed: lambda command: self._end(command.hash, command.reason, command.block),
             Conclude: self._conclude,
             Rewind: self._rewind,
+            Ask: self._ask,
+            Answer: self._answer,
+            Take: self._take,
+            Close: self._close,
         }
-
-    # What is there ---------------------------------------------------------------------------------------------
-
-    def book(self, instrument: int) -> OrderBook:
-        return self.books.setdefault(instrument, OrderBook(self._policy))
-
-    def find(self, account: int, nonce: int) -> OrderRecord | None:
-        """The newest order of an account's nonce."""
-        key = self._by_nonce.get((account, nonce))
-        return None if key is None else self.orders[key]
-
-    def orders_of(self, account: int) -> list[OrderRecord]:
-        """Every order of an account that is remembered, oldest first."""
-        return [self.orders[key] for key in self._by_account.get(account, ())]
-
-    def crossed(self) -> list[FillRecord]:
-        """Fills that wait for a batch, oldest first."""
-        return list(self._crossed.values())
-
-    def under_way(self) -> list[BatchRecord]:
-        return [batch for batch in self.batches.values() if batch.concluded_at is None]
-
-    def is_due(self, time: int) -> bool:
-        """Whether `Clock` would change something."""
-        forgets = bool(self._past) and self._past[0][0] < time - FORGET_AFTER
-        return forgets or (bool(self._expiries) and self._expiries[0][0] < time)
-
-    def refusal(self, order_hash: str, order: Order) -> str | None:
-        """Why the books would not take an order now, or None.
-
-        One of `already-known`, `nonce-in-use`, `group-taken`, and the slugs of `Leaves`.
-        """
-        if order_hash in self.orders:
-            return "already-known"
-        known = self.find(order.account, order.nonce)
-        if known is not None and (known.state is not OrderState.DEAD or known.pending or known.filled):
-            return "nonce-in-use"
-        record = OrderRecord(order_hash, SignedOrder(order, b""), self.sequence + 1, 0, "")
-        if self._winner(record.group) is not None:
-            return "group-taken"
-        if self._is_held(record):
-            return "group-taken" if record.fill_or_kill else None
-        placement = self.book(order.instrument).preview(_entry(record))
-        return placement.leaves.name.lower().replace("_", "-") if placement.leaves and not placement.filled else None
 
     # Commands --------------------------------------------------------------------------------------------------
 
@@ -139,22 +78,12 @@ class Engine:
             self._changes.levels[instrument, buys, price] = self.book(instrument).total_at(buys, price)
         self._changes.orders = list(dict.fromkeys(self._changes.orders))
         self._changes.fills = list(dict.fromkeys(self._changes.fills))
+        self._changes.requests = list(dict.fromkeys(self._changes.requests))
         return self._changes
 
     def _accept(self, command: Accept) -> None:
-        terms: dict[str, Any] = {name: text if name == "signer" else int(text) for name, text in command.order.items()}
-        order = Order(**terms)
-        self.sequence += 1
-        self.receipt = next_receipt(self.receipt, command.hash, self.sequence, command.time)
-        signed = SignedOrder(order, bytes.fromhex(command.signature[2:]))
-        record = OrderRecord(command.hash, signed, self.sequence, command.time, self.receipt)
-        self.orders[record.hash] = record
-        self._by_nonce[order.account, order.nonce] = record.hash
-        self._by_account.setdefault(order.account, {})[record.hash] = None
-        if record.group is not None:
-            self._groups.setdefault(record.group, []).append(record.hash)
-        heapq.heappush(self._expiries, (order.expiry, record.sequence, record.hash))
-        if self._is_held(record):
+        record = self.number(command.hash, command.order, command.signature, command.time)
+        if self.is_held(record):
             record.state = OrderState.HELD
         self._tell(record)
         self._sync(record)
@@ -168,21 +97,22 @@ class Engine:
             self._kill(self.orders[order_hash], reason, block)
 
     def _clock(self, command: Clock) -> None:
-        while self._expiries and self._expiries[0][0] < command.time:
-            entry = heapq.heappop(self._expiries)
-            heapq.heappush(self._past, entry)
+        while self.expiries and self.expiries[0][0] < command.time:
+            entry = heapq.heappop(self.expiries)
+            heapq.heappush(self.past, entry)
             self._kill(self.orders[entry[2]], EXPIRED, None)
-        while self._past and self._past[0][0] < command.time - FORGET_AFTER:
-            record = self.orders[heapq.heappop(self._past)[2]]
+        while self.past and self.past[0][0] < command.time - FORGET_AFTER:
+            record = self.orders[heapq.heappop(self.past)[2]]
             if not record.pending:
-                self._forget(record)
+                self.forget(record)
+        self.forget_requests(command.time)
 
     def _cut(self, command: Cut) -> None:
-        self._batch_count += 1
-        fills = [self._crossed[number] for number in command.fills if number in self._crossed]
-        batch = BatchRecord(self._batch_count, tuple(fill.id for fill in fills), {})
+        self.batch_count += 1
+        fills = [self.unsent[number] for number in command.fills if number in self.unsent]
+        batch = BatchRecord(self.batch_count, tuple(fill.id for fill in fills), {})
         for fill in fills:
-            del self._crossed[fill.id]
+            del self.unsent[fill.id]
             fill.state, fill.batch = FillState.SENT, batch.id
             for key in (fill.taker, fill.maker):
                 batch.left[key] = batch.left.get(key, 0) + fill.size
@@ -225,7 +155,7 @@ class Engine:
                 available[key] = available.get(key, 0) - fill.settled
             self._changes.fills.append(fill.id)
         self._resume(self.orders[key] for key in batch.left)
-        self._forget_fills()
+        self.forget_fills()
 
     def _rewind(self, command: Rewind) -> None:
         touched: list[OrderRecord] = []
@@ -253,10 +183,73 @@ class Engine:
                 fill.state, fill.settled, fill.transaction = FillState.SENT, 0, ""
                 self._changes.fills.append(fill.id)
 
+    # Requests for quotes ---------------------------------------------------------------------------------------
+
+    def _ask(self, command: Ask) -> None:
+        self.request_count += 1
+        legs = tuple((int(leg["instrument"]), int(leg["size"])) for leg in command.legs)
+        request = RequestRecord(self.request_count, legs, command.time, command.until)
+        self.requests[request.id] = request
+        request.taker = self._number_legs(request, command.orders, command.time)
+
+    def _answer(self, command: Answer) -> None:
+        request = self.requests.get(command.request)
+        if request is not None and may_be_answered(request, self.orders, command.time):
+            request.quotes.append(self._number_legs(request, command.orders, command.time))
+
+    def _take(self, command: Take) -> None:
+        request = self.requests.get(command.request)
+        if request is None or request.taker or not may_be_answered(request, self.orders, command.time):
+            return
+        request.taker = self._number_legs(request, command.orders, command.time)
+        request.closed_at = command.time
+        self._attend(request)
+
+    def _close(self, command: Close) -> None:
+        request = self.requests.get(command.request)
+        if request is not None and request.closed_at is None and command.time >= request.until:
+            request.closed_at = command.time
+            self._attend(request)
+
+    def _number_legs(self, request: RequestRecord, orders: Iterable[dict[str, Any]], time: int) -> tuple[str, ...]:
+        self._changes.requests.append(request.id)
+        records = [self.number(one["hash"], one["order"], one["signature"], time, request.id) for one in orders]
+        for record in records:
+            self._tell(record)
+        return tuple(record.hash for record in records)
+
+    def _attend(self, request: RequestRecord) -> None:
+        """Matches what can be matched, whole or not at all; quotes outlive a match until the taker has been filled."""
+        self._changes.requests.append(request.id)
+        takers = [self.orders[key] for key in request.taker]
+        if any(one.pending for one in takers):
+            return
+        over = next((one for one in takers if one.state is OrderState.DEAD), None)
+        if over is not None or (request.closed_at is not None and not takers):
+            self._end_quotes(request, None if over is None else over.died_at)
+        elif request.closed_at is not None:
+            quote = best_quote(request, self.orders)
+            if quote is None:
+                self._die(takers[0], NO_QUOTE)
+                return
+            unit = self.fill_count + 1
+            for taker, maker in zip(takers, quote, strict=True):
+                crossing = Crossing(taker.hash, maker.hash, taker.size, maker.order.limit)
+                self._cross(crossing, taker.order.instrument).unit = unit
+
+    def _end_quotes(self, request: RequestRecord, block: int | None) -> None:
+        for record in (self.orders[key] for quote in request.quotes for key in quote):
+            if not record.pending:
+                self._bury(record, REQUEST_OVER, block)
+
     # Orders and their books ------------------------------------------------------------------------------------
 
     def _sync(self, record: OrderRecord) -> None:
-        """Brings the book to what an order has open."""
+        """Brings the book to what an order has open; of a leg, sees to its request."""
+        if record.request:
+            if record.request in self.requests:
+                self._attend(self.requests[record.request])
+            return
         book = self.book(record.order.instrument)
         wanted = record.open if record.state is OrderState.LIVE else 0
         found = book.open_of(record.hash)
@@ -270,7 +263,7 @@ class Engine:
         self._enter(record, book)
 
     def _enter(self, record: OrderRecord, book: OrderBook) -> None:
-        placement = book.place(_entry(record))
+        placement = book.place(entry_of(record))
         met = self._cross_all(record, placement)
         for key, leaves in placement.removed:
             self._touch_level(self.orders[key])
@@ -281,7 +274,7 @@ class Engine:
             self._refresh_group(group, None)
 
     def _cross_all(self, record: OrderRecord, placement: Placement) -> list[OrderRecord]:
-        unit = self._fill_count + 1
+        unit = self.fill_count + 1
         met: list[OrderRecord] = [record] if placement.crossings else []
         for crossing in placement.crossings:
             fill = self._cross(crossing, record.order.instrument)
@@ -290,10 +283,10 @@ class Engine:
         return met
 
     def _cross(self, crossing: Crossing, instrument: int) -> FillRecord:
-        self._fill_count += 1
-        number, taker, maker = self._fill_count, crossing.taker, crossing.maker
+        self.fill_count += 1
+        number, taker, maker = self.fill_count, crossing.taker, crossing.maker
         fill = FillRecord(number, number, instrument, taker, maker, crossing.size, crossing.price)
-        self.fills[number] = self._crossed[number] = fill
+        self.fills[number] = self.unsent[number] = fill
         self._changes.fills.append(number)
         for key in (taker, maker):
             self.orders[key].pending += crossing.size
@@ -305,10 +298,15 @@ class Engine:
         """No more of it is matched; what is pending goes on."""
         if record.state is OrderState.DEAD:
             return
-        record.state, record.reason, record.died_at = OrderState.DEAD, reason, block
-        self._tell(record)
+        for one in (record, *(self.mates_of(record) if reason != FILLED else ())):
+            self._bury(one, reason, block)
         self._sync(record)
         self._refresh_group(record.group, block)
+
+    def _bury(self, record: OrderRecord, reason: str, block: int | None) -> None:
+        if record.state is not OrderState.DEAD:
+            record.state, record.reason, record.died_at = OrderState.DEAD, reason, block
+            self._tell(record)
 
     def _kill(self, record: OrderRecord, reason: str, block: int | None) -> None:
         """As `_die`, and what is matched and not sent is undone."""
@@ -333,7 +331,7 @@ class Engine:
         put_back: list[OrderRecord] = []
         for fill in self.crossed():
             if fill.unit in units:
-                del self._crossed[fill.id]
+                del self.unsent[fill.id]
                 fill.state = FillState.DROPPED
                 self._changes.fills.append(fill.id)
                 for key in (fill.taker, fill.maker):
@@ -349,76 +347,28 @@ class Engine:
             self._sync(record)
 
     def _touch_level(self, record: OrderRecord) -> None:
-        self._changes.levels[record.order.instrument, record.buys, record.order.limit] = 0
+        if not record.request:
+            self._changes.levels[record.order.instrument, record.buys, record.order.limit] = 0
 
     def _tell(self, record: OrderRecord) -> None:
         self._changes.orders.append(record.hash)
 
     # Groups ----------------------------------------------------------------------------------------------------
 
-    def _members(self, group: Hashable) -> list[OrderRecord]:
-        return [] if group is None else [self.orders[key] for key in self._groups.get(group, ())]
-
-    def _winner(self, group: Hashable) -> OrderRecord | None:
-        return next((one for one in self._members(group) if one.filled), None)
-
-    def _is_held(self, record: OrderRecord) -> bool:
-        return any(one.pending for one in self._members(record.group) if one is not record)
-
     def _refresh_group(self, group: Hashable, block: int | None) -> None:
         """The first of a group that is filled kills the others; while one is about to be, the others wait."""
-        winner = self._winner(group)
-        for record in self._members(group):
+        winner = self.winner_of(group)
+        for record in self.members_of(group):
             if record.state is OrderState.DEAD or record is winner:
                 continue
             if winner is not None:
                 self._kill(record, GROUP_TAKEN, block)
                 continue
-            state = OrderState.HELD if self._is_held(record) else OrderState.LIVE
+            state = OrderState.HELD if self.is_held(record) else OrderState.LIVE
             if state is not record.state:
                 record.state = state
                 self._tell(record)
                 self._sync(record)
-
-    # Forgetting ------------------------------------------------------------------------------------------------
-
-    def _forget(self, record: OrderRecord) -> None:
-        order = record.order
-        del self.orders[record.hash]
-        del self._by_account[order.account][record.hash]
-        if not self._by_account[order.account]:
-            del self._by_account[order.account]
-        if self._by_nonce.get((order.account, order.nonce)) == record.hash:
-            del self._by_nonce[order.account, order.nonce]
-        if record.group is not None:
-            self._groups[record.group].remove(record.hash)
-            if not self._groups[record.group]:
-                del self._groups[record.group]
-
-    def _forget_fills(self) -> None:
-        for number in list(self.batches)[: max(0, len(self.batches) - KEPT_BATCHES)]:
-            if self.batches[number].concluded_at is not None:
-                del self.batches[number]
-        excess = len(self.fills) - KEPT_FILLS
-        for number in list(self.fills)[: max(0, excess)]:
-            fill = self.fills[number]
-            finished = fill.state in (FillState.SETTLED, FillState.DROPPED)
-            if finished and (fill.batch is None or fill.batch not in self.batches):
-                del self.fills[number]
-
-
-def _entry(record: OrderRecord) -> Entry:
-    return Entry(
-        record.hash,
-        record.sequence,
-        record.owner,
-        record.buys,
-        record.order.limit,
-        record.open,
-        record.post_only,
-        record.fill_or_kill,
-        record.group,
-    )
 
 
 def _move(source: dict[str, int], target: dict[str, int], key: str, size: int) -> None:

@@ -1,7 +1,7 @@
 """What subscribers hear: a snapshot, then deltas with consecutive numbers, so that a gap shows.
 
-A channel is `book:INSTRUMENT`, `trades:INSTRUMENT` or `orders:ACCOUNT`. Numbers count from 1 since the matcher started;
-`session` in every message tells one start from another.
+A channel is `book:INSTRUMENT`, `trades:INSTRUMENT`, `orders:ACCOUNT` or `rfq`. Numbers count from 1 since the
+matcher started; `session` in every message tells one start from another.
 """
 
 from __future__ import annotations

@@ -88,7 +88,15 @@ class Journal:
         wanted = "SELECT number, body FROM commands WHERE number >= ? ORDER BY number LIMIT ?"
         rows = self._db.execute(wanted, (first, most)).fetchall()
         entries = [{"number": number, **json.loads(body)} for number, body in rows]
-        return [{**entry, "signature": "0x"} if "signature" in entry else entry for entry in entries]
+        return [_without_signatures(entry) for entry in entries]
 
     def close(self) -> None:
         self._db.close()
+
+
+def _without_signatures(entry: dict[str, Any]) -> dict[str, Any]:
+    if "signature" in entry:
+        return {**entry, "signature": "0x"}
+    if "orders" in entry:
+        return {**entry, "orders": [_without_signatures(one) for one in entry["orders"]]}
+    return entry

@@ -30,6 +30,10 @@ class Trade:
     price: int
 
 
+Choice = Sequence[Sequence[Trade]]
+"""One of several sets of trades."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What trades cost and are marked at: the higher of both fees in 1e9 of notional; marks by instrument, wad."""
@@ -127,22 +131,29 @@ def _raises_a_leg(before: Portfolio, after: Portfolio) -> bool:
 
 
 def worst_shortfall(
-    account: ChainAccount, trade: Trade, certain: Sequence[Trade], possible: Sequence[Trade], terms: Terms
+    account: ChainAccount,
+    trades: Sequence[Trade],
+    certain: Sequence[Trade],
+    possible: Sequence[Trade],
+    terms: Terms,
+    packages: Sequence[Choice] = (),
 ) -> Shortfall | None:
-    """As `shortfall` of a trade, alone and with whatever else may come first: the first that is found.
+    """As `shortfall` of trades that come together, alone and with whatever else may come first: the first found.
 
-    A trade that leaves no corner worse than it would be without it is not to blame for it.
+    Trades that leave no corner worse than it would be without them are not to blame for it.
 
     Args:
         certain: Matched already.
-        possible: Resting orders. In the trade's instrument those of its side are filled, in each other one either its
-            bids or its offers, whichever is worse.
+        possible: Resting orders. In the trades' instruments those of their side are filled, in each other one either
+            its bids or its offers, whichever is worse.
+        packages: Legs that come together or not at all; of each choice at most one package comes.
     """
-    found = shortfall(account, [*certain, trade], terms)
+    found = shortfall(account, [*certain, *trades], terms)
     if found is not None:
         return found
-    for corner in _corners(account, [*certain, trade], _sides(possible, trade), terms):
-        found = shortfall(account, [*certain, trade, *corner], terms)
+    choices = [*_sides(possible, trades), *([(), *choice] for choice in packages)]
+    for corner in _corners(account, [*certain, *trades], choices, terms):
+        found = shortfall(account, [*certain, *trades, *corner], terms)
         if found is None:
             continue
         without = shortfall(account, [*certain, *corner], terms)
@@ -151,21 +162,22 @@ def worst_shortfall(
     return None
 
 
-def _sides(possible: Sequence[Trade], trade: Trade) -> list[list[list[Trade]]]:
-    """By instrument: what may be filled there, bids and offers apart; of the trade's instrument its own side alone."""
-    found = []
+def _sides(possible: Sequence[Trade], trades: Sequence[Trade]) -> list[Choice]:
+    """By instrument: what may be filled, bids and offers apart; of the trades' instruments their own side alone."""
+    found: list[Choice] = []
+    own = {trade.instrument: trade.size > 0 for trade in trades}
     for instrument in dict.fromkeys(one.instrument for one in possible):
         here = [one for one in possible if one.instrument == instrument]
         bids, offers = ([one for one in here if (one.size > 0) == buys] for buys in (True, False))
-        if instrument == trade.instrument:
-            found.append([bids if trade.size > 0 else offers])
+        if instrument in own:
+            found.append([bids if own[instrument] else offers])
         else:
             found.append([bids, offers])
     return found
 
 
 def _corners(
-    account: ChainAccount, base: Sequence[Trade], sides: list[list[list[Trade]]], terms: Terms
+    account: ChainAccount, base: Sequence[Trade], sides: Sequence[Choice], terms: Terms
 ) -> Iterable[list[Trade]]:
     if len(sides) <= ALL_CORNERS_UP_TO:
         for choice in product(*sides):
@@ -178,7 +190,7 @@ def _corners(
     yield [trade for side in chosen for trade in side]
 
 
-def _surplus(account: ChainAccount, base: Sequence[Trade], chosen: list[list[Trade]], terms: Terms) -> int:
+def _surplus(account: ChainAccount, base: Sequence[Trade], chosen: Sequence[Sequence[Trade]], terms: Terms) -> int:
     """Equity beyond initial margin, wad."""
     margin = with_trades(account, [*base, *(trade for side in chosen for trade in side)], terms).assess()
     return margin.new_risk_equity - margin.initial_margin

@@ -23,6 +23,7 @@ class Metrics:
         self.faults = self._counter("faults", "Steps that could not read the chain")
         self.sockets = self._gauge("sockets", "Open WebSockets")
         self.resting = self._gauge("orders_resting", "Orders in the books")
+        self.requests = self._gauge("requests_open", "Requests that take quotes")
         self.waiting = self._gauge("fills_waiting", "Fills matched and not sent")
         self.under_way = self._gauge("batches_under_way", "Batches sent and not concluded")
         self.block = self._gauge("block", "Last block handled")
@@ -40,6 +41,9 @@ class Metrics:
         return Gauge(f"ballast_matcher_{name}", text, registry=self.registry)
 
     def observe(self, engine: Engine) -> None:
-        self.resting.set(sum(one.state is OrderState.LIVE and one.open > 0 for one in engine.orders.values()))
+        self.resting.set(
+            sum(one.state is OrderState.LIVE and one.open > 0 and not one.request for one in engine.orders.values())
+        )
+        self.requests.set(len(engine.open_requests()))
         self.waiting.set(len(engine.crossed()))
         self.under_way.set(len(engine.under_way()))

@@ -114,6 +114,49 @@ class Rewind(Command):
     block: int
 
 
+@dataclass(frozen=True)
+class Ask(Command):
+    """A taker asks for quotes of several legs together.
+
+    Attributes:
+        legs: `instrument` and signed `size` of each, decimal text, as the taker is to trade them.
+        orders: His signed legs likewise, each `hash`, `order`, `signature`; none where he signs later.
+        time: Wall clock, ms.
+        until: The first ms at which no quote is taken any more.
+    """
+
+    legs: tuple[dict[str, str], ...]
+    orders: tuple[dict[str, Any], ...]
+    time: int
+    until: int
+
+
+@dataclass(frozen=True)
+class Answer(Command):
+    """A maker's quote: signed orders against all legs of a request, in its order. `time` is wall clock, ms."""
+
+    request: int
+    orders: tuple[dict[str, Any], ...]
+    time: int
+
+
+@dataclass(frozen=True)
+class Take(Command):
+    """A taker who had asked without signing signs: the best quote within his limits is matched at once."""
+
+    request: int
+    orders: tuple[dict[str, Any], ...]
+    time: int
+
+
+@dataclass(frozen=True)
+class Close(Command):
+    """A request's time is over, wall clock, ms: the best quote is matched, where the taker had signed."""
+
+    request: int
+    time: int
+
+
 # ---- records
 
 
@@ -143,6 +186,7 @@ class OrderRecord:
         filled: On chain.
         pending: Matched, and not known to be settled or not.
         died_at: The block that killed it; None where no block did, and none can bring it back.
+        request: Number of the request for quotes whose leg it is; 0 where it is an order of a book.
     """
 
     hash: str
@@ -156,6 +200,7 @@ class OrderRecord:
     filled: int = 0
     pending: int = 0
     chain_fills: list[ChainFill] = field(default_factory=list)
+    request: int = 0
 
     @property
     def order(self) -> Order:
@@ -180,7 +225,8 @@ class OrderRecord:
 
     @property
     def group(self) -> Hashable:
-        return (self.order.account, self.order.group) if self.order.group else None
+        """What one cancels other with; legs do not."""
+        return (self.order.account, self.order.group) if self.order.group and not self.request else None
 
     @property
     def fill_or_kill(self) -> bool:
@@ -189,6 +235,37 @@ class OrderRecord:
     @property
     def post_only(self) -> bool:
         return bool(self.order.flags & OrderFlags.POST_ONLY)
+
+
+@dataclass
+class RequestRecord:
+    """A request for quotes from its opening on.
+
+    Attributes:
+        legs: (instrument, signed size as the taker trades it, wad).
+        time: When it was opened, wall clock, ms; `until` the first ms at which no quote is taken.
+        closed_at: When its time was over, or the taker signed, ms.
+        taker: Hashes of the taker's orders, in the order of the legs; none before he signed.
+        quotes: The same of each quote, in the order of arrival.
+    """
+
+    id: int
+    legs: tuple[tuple[int, int], ...]
+    time: int
+    until: int
+    closed_at: int | None = None
+    taker: tuple[str, ...] = ()
+    quotes: list[tuple[str, ...]] = field(default_factory=list)
+
+    def package_of(self, key: str) -> tuple[str, ...]:
+        """The orders that are filled with one of its orders or not at all, itself included; none where it has none."""
+        return next((one for one in (self.taker, *self.quotes) if key in one), ())
+
+    def forget(self, key: str) -> None:
+        """No more of the package of an order."""
+        if key in self.taker:
+            self.taker = ()
+        self.quotes = [one for one in self.quotes if key not in one]
 
 
 class FillState(Enum):
@@ -238,8 +315,9 @@ class BatchRecord:
 
 @dataclass
 class Changes:
-    """What a command changed: levels by (instrument, is it bids, price) with the size now there, orders, fills."""
+    """What a command changed: levels by (instrument, is it bids, price) with the size now there; keys of all else."""
 
     levels: dict[tuple[int, bool, int], int] = field(default_factory=dict)
     orders: list[str] = field(default_factory=list)
     fills: list[int] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)

@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 from ballast.chain.orders import OrderDomain, SignedOrder
 from ballast.errors import ChainError
 from ballast.matcher.admission import Admission, Exposure
+from ballast.matcher.desk import QuoteDesk
 from ballast.matcher.feed import Feed
 from ballast.matcher.metrics import Metrics
 from ballast.matcher.records import Accept, OrderRecord, OrderState, Withdraw
@@ -30,6 +31,11 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 # Requests that may wait for their turn.
 LONGEST_QUEUE = 1_000
+
+
+def wall_clock() -> int:
+    """Unix time, ms."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Matcher:
         self.head: BlockRef | None = None
         self.sockets = 0
         self._admission = admission
+        self.desk = QuoteDesk(sequencer, admission, views, domain, self.receipt, policy.most_orders, wall_clock)
         self._statements = MatcherDomain(domain.chain_id, domain.exchange)
         self._key = key
         self._policy = policy
@@ -94,6 +101,15 @@ class Matcher:
             Refused: There is none, or the signature is not its owner's or signer's.
         """
         return await self._in_turn(lambda: self._withdraw(account, nonce, signer, signature))
+
+    async def quote(self, act: Callable[[QuoteDesk], dict[str, Any]]) -> dict[str, Any]:
+        """Asks for quotes, answers or takes one.
+
+        Raises:
+            Refused: It was not done.
+        """
+        with self.metrics.admission.time():
+            return await self._in_turn(lambda: self._quote(act))
 
     async def ask(self, question: Callable[[Admission], _T]) -> _T:
         """Reads the chain where admission does."""
@@ -157,7 +173,7 @@ class Matcher:
             values = {
                 name: value if name == "signer" else str(int(value)) for name, value in asdict(signed.order).items()
             }
-            now = time.time_ns() // 1_000_000
+            now = wall_clock()
             self.sequencer.commit(Accept(order_hash, values, "0x" + signed.signature.hex(), now))
             record = engine.orders[order_hash]
             answer = {
@@ -166,6 +182,13 @@ class Matcher:
                 "trades": self.views.trades_of(order_hash),
             }
         self.metrics.accepted.inc()
+        return answer
+
+    def _quote(self, act: Callable[[QuoteDesk], dict[str, Any]]) -> dict[str, Any]:
+        if self.is_closing:
+            raise Refused("closing")
+        answer = act(self.desk)
+        self.metrics.accepted.inc(len(answer["orders"]))
         return answer
 
     def _require_place(self, order_hash: str, signed: SignedOrder) -> None:
@@ -204,6 +227,7 @@ class Matcher:
 
     def look(self, settler: Settler, done: BlockRef | None, *, drain: bool = False) -> BlockRef | None:
         """Handles the newest block where it is a new one, or where something waits. Returns the last one handled."""
+        self.desk.close_due()
         try:
             head = settler.head()
             if head != done or not settler.is_idle():

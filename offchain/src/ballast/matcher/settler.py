@@ -303,8 +303,9 @@ def _commands_of(event: Event, engine: Engine, sent: dict[str, int]) -> Iterator
             return
         if event.name == "OrderFilled":
             yield Filled(key, told["filled"], event.block, batch)
-        elif batch is not None:
-            # In a settlement of somebody else's it may have been listed so that it had to be skipped.
+        elif batch is not None and told["reason"] != DeadReason.LEGS_NOT_WHOLE:
+            # In a settlement of somebody else's it may have been listed so that it had to be skipped. Legs that met
+            # dead ones may meet others.
             yield Killed(key, _slug(told["reason"]), event.block)
         return
     for record in engine.orders_of(told.get("account", 0)):

@@ -8,13 +8,15 @@ from typing import Any
 from ballast.chain.contracts import System
 from ballast.chain.instruments import label_of, parse_instrument
 from ballast.chain.orders import OrderFlags
-from ballast.matcher.engine import Engine
-from ballast.matcher.records import Changes, FillRecord, OrderRecord, OrderState
+from ballast.matcher.records import Changes, FillRecord, OrderRecord, OrderState, RequestRecord
 from ballast.matcher.refusals import Refused
+from ballast.matcher.requests import cost_of
 from ballast.matcher.sequencer import Sequencer
+from ballast.matcher.state import State
+from ballast.risk.margin_terms import WAD, div_up
 
 SHOWN_TRADES = 100
-BOOK, TRADES, ORDERS = "book", "trades", "orders"
+BOOK, TRADES, ORDERS, REQUESTS = "book", "trades", "orders", "rfq"
 
 
 class Names:
@@ -90,12 +92,14 @@ class Views:
             "open": str(record.open if record.state is not OrderState.DEAD else 0),
             "sequence": record.sequence,
             "time": record.time,
+            "request": record.request or None,
         }
 
-    def trade(self, engine: Engine, fill: FillRecord) -> dict[str, Any]:
+    def trade(self, engine: State, fill: FillRecord) -> dict[str, Any]:
         taker, maker = engine.orders.get(fill.taker), engine.orders.get(fill.maker)
         return {
             "id": fill.id,
+            "unit": fill.unit,
             "instrument": self.names.label(fill.instrument),
             "side": None if taker is None else "buy" if taker.buys else "sell",
             "size": str(fill.size),
@@ -108,6 +112,16 @@ class Views:
             "settled": str(fill.settled),
             "transaction": fill.transaction or None,
         }
+
+    def request(self, engine: State, request: RequestRecord) -> dict[str, Any]:
+        """A request for quotes and its quotes, the oldest first."""
+        return request_view(self.names, engine, request)
+
+    def requests(self, most: int) -> list[dict[str, Any]]:
+        """The newest first."""
+        with self._sequencer.state() as engine:
+            newest = list(reversed(engine.requests.values()))[:most]
+            return [self.request(engine, one) for one in newest]
 
     def book(self, instrument: int, depth: int | None = None) -> dict[str, Any]:
         """Levels from the best, (price, size) each."""
@@ -140,17 +154,24 @@ class Views:
             Refused: There is no such channel.
         """
         kind, _, name = channel.partition(":")
+        if channel == REQUESTS:
+            return channel
         if kind in (BOOK, TRADES):
             return f"{kind}:{self.names.label(self.names.instrument(name))}"
         if kind == ORDERS:
             return f"{kind}:{hex(parse_account(name))}"
-        raise Refused("not-found", f"{channel!r} is no channel: book:INSTRUMENT, trades:INSTRUMENT, orders:ACCOUNT")
+        raise Refused(
+            "not-found", f"{channel!r} is no channel: book:INSTRUMENT, trades:INSTRUMENT, orders:ACCOUNT, rfq"
+        )
 
     def snapshot(self, channel: str) -> dict[str, Any]:
         """What a subscriber of a channel, in its canonical name, starts from."""
         kind, _, name = channel.partition(":")
         if kind == BOOK:
             return self.book(self.names.instrument(name))
+        if kind == REQUESTS:
+            with self._sequencer.state() as engine:
+                return {"requests": [self.request(engine, one) for one in engine.open_requests()]}
         if kind == TRADES:
             return {"trades": self.trades(self.names.instrument(name))}
         with self._sequencer.state() as engine:
@@ -170,6 +191,44 @@ class Views:
                 yield f"{TRADES}:{self.names.label(fill.instrument)}", {"trade": self.trade(engine, fill)}
             for record in (engine.orders[one] for one in changes.orders if one in engine.orders):
                 yield f"{ORDERS}:{hex(record.order.account)}", {"order": self.order(record)}
+            for request in (engine.requests[one] for one in changes.requests if one in engine.requests):
+                yield REQUESTS, {"request": self.request(engine, request)}
+
+
+def request_view(names: Names, engine: State, request: RequestRecord) -> dict[str, Any]:
+    """A request for quotes and its quotes, the oldest first; the taker's limits are not shown."""
+    state = _state_of([engine.orders[key] for key in request.taker])
+    is_open = state == "live" and request.closed_at is None
+    return {
+        "id": request.id,
+        "legs": [{"instrument": names.label(one), "size": str(size)} for one, size in request.legs],
+        "time": request.time,
+        "until": request.until,
+        "closedAt": request.closed_at,
+        "state": "open" if is_open else state if state in ("matched", "settled") else "over",
+        "taker": list(request.taker),
+        "quotes": [_quote_view(request, [engine.orders[key] for key in quote]) for quote in request.quotes],
+    }
+
+
+def _quote_view(request: RequestRecord, quote: list[OrderRecord]) -> dict[str, Any]:
+    return {
+        "orders": [one.hash for one in quote],
+        "limits": [str(one.order.limit) for one in quote],
+        "cost": str(div_up(cost_of(request, quote), WAD)),
+        "state": _state_of(quote),
+        "sequence": quote[0].sequence,
+        "time": quote[0].time,
+    }
+
+
+def _state_of(package: list[OrderRecord]) -> str:
+    """Of orders that are filled together or not at all; of none, `live`."""
+    if any(one.pending for one in package):
+        return "matched"
+    if package and all(one.filled == one.size for one in package):
+        return "settled"
+    return "dead" if any(one.state is OrderState.DEAD for one in package) else "live"
 
 
 def _level(price: int, size: int) -> list[str]:
