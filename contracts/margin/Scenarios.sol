@@ -249,15 +249,28 @@ library Scenarios {
         unchecked {
             uint256 rows = book.rows;
             int256 highest;
-            for (uint256 row = book.rowsHistorical; row < rows; ++row) {
+            uint256 row = nextAbove(losses, book.rowsHistorical, rows, 0);
+            while (row < rows) {
                 int256 loss = at(losses, row);
-                // A weight is at most one. With `highest` from 0 up, this leaves gains out as well.
-                if (loss * 1e9 <= highest) continue;
                 int256 weighted = loss * int256(book.weightOf(row));
                 if (weighted > highest) (highest, stressRow) = (weighted, rowLossOf(loss, row));
+                // A weight is at most one. With `highest` from 0 up, this leaves gains out as well.
+                row = nextAbove(losses, row + 1, rows, highest / 1e9);
             }
             stress = uint256(highest).divUp(1e9);
         }
+    }
+
+    /// @dev The first row from `row` on whose loss exceeds `bar`; `rows` where there is none.
+    function nextAbove(int256[] memory losses, uint256 row, uint256 rows, int256 bar) private pure returns (uint256) {
+        assembly ("memory-safe") {
+            let start := add(losses, 32)
+            let position := add(start, shl(5, row))
+            let end := add(start, shl(5, rows))
+            for {} lt(position, end) { position := add(position, 32) } { if sgt(mload(position), bar) { break } }
+            row := shr(5, sub(position, start))
+        }
+        return row;
     }
 
     /// @dev Fills `worst` with the largest of the first `count` losses, in falling order, in one pass: whatever exceeds
@@ -305,7 +318,7 @@ library Scenarios {
             uint256 count = worst.length;
             int256 total;
             for (uint256 i; i < count; ++i) {
-                total += worst[i].lossOf(); // 64 · 2^194 at most
+                total += at(worst, i).lossOf(); // 64 · 2^194 at most
             }
             return positivePart(total).divUp(count);
         }
@@ -319,6 +332,12 @@ library Scenarios {
     // Memory: indices come from a validated book ------------------------------------------------------------------
 
     function at(int256[] memory list, uint256 i) private pure returns (int256 item) {
+        assembly ("memory-safe") {
+            item := mload(add(add(list, 32), shl(5, i)))
+        }
+    }
+
+    function at(RowLoss[] memory list, uint256 i) private pure returns (RowLoss item) {
         assembly ("memory-safe") {
             item := mload(add(add(list, 32), shl(5, i)))
         }

@@ -39,7 +39,7 @@ library NormalDistribution {
         if (position < 0) return 0;
         if (position >= TOP) return CERTAIN;
         assembly ("memory-safe") {
-            let lane := mload(add(lanes, shl(4, shr(32, position))))
+            let lane := mload(add(lanes, shl(4, sar(32, position)))) // of unsigned shifts solc makes a mask
             let t := and(position, 0xffffffff)
             let slope := and(shr(144, lane), 0xfffffffffff00000000)
             let level := and(shr(64, lane), 0xffffffffffff0000000000000000)
