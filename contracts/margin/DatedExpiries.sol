@@ -137,7 +137,10 @@ library DatedExpiries {
             made.chance = made.price == 0 ? 0 : NormalDistribution.CERTAIN;
         } else {
             (int256 lnStrike, int256 lnForward) = (Black76.lnOf(strike), expiry.lnForward);
-            uint256 volatility = Svi.volatilityDown(expiry.surface, lnStrike - lnForward);
+            uint256 volatility;
+            unchecked {
+                volatility = Svi.volatilityDown(expiry.surface, lnStrike - lnForward);
+            }
             (made.lnStrike, made.volatility) = (lnStrike, volatility);
             uint256 deviation = Black76.deviationDown(volatility, expiry.rootOfTime);
             (made.price, made.chance) = Black76.callDown(lanes, forward, lnForward, strike, lnStrike, deviation);

@@ -39,7 +39,7 @@ library Lattice {
     using Rounding for int256;
 
     uint256 internal constant NODE_SIZE = 96;
-    int256 internal constant LOWEST_FACTOR = 0.25e18;
+    int256 internal constant LOWEST_FACTOR = 250000000000000000;
     uint256 internal constant TENOR_UNIT = 30 days * 1e18;
     uint256 internal constant SLOPE_MASK = 0xfffffffffff00000000;
     uint256 internal constant LEVEL_MASK = 0xffffffffffff0000000000000000;
@@ -225,11 +225,20 @@ library Lattice {
             uint256 ratio = TENOR_UNIT / FixedPointMathLib.max(tenor, record.shortestTenorOf());
             int256 power = FixedPointMathLib.lnWad(int256(ratio)) * int256(record.volatilityTenorPowerOf());
             int256 scale = FixedPointMathLib.expWad(power.divDown(1e9));
-            for (uint256 v; v < volatilities; ++v) {
-                int256 shock = record.priceShockOf(book.priceShocks + v);
-                int256 factor = FixedPointMathLib.max(1e18 + (shock * scale).divDown(1e18), LOWEST_FACTOR);
-                setWord(factors + 64 * v, uint256(factor));
-                setWord(factors + 64 * v + 32, plan.nodes + NODE_SIZE * byteAt(plan.ends + v));
+            uint256 shocks = record.shocks() + 8 * book.priceShocks;
+            (uint256 nodes, uint256 ends) = (plan.nodes, plan.ends);
+            assembly ("memory-safe") {
+                let place := factors
+                for { let last := add(ends, volatilities) } lt(ends, last) { ends := add(ends, 1) } {
+                    let change := mul(sar(192, mload(shocks)), scale)
+                    let rest := slt(smod(change, 1000000000000000000), 0)
+                    let factor := add(sub(sdiv(change, 1000000000000000000), rest), 1000000000000000000)
+                    if slt(factor, LOWEST_FACTOR) { factor := LOWEST_FACTOR }
+                    mstore(place, factor)
+                    mstore(add(place, 32), add(nodes, mul(NODE_SIZE, byte(0, mload(ends)))))
+                    place := add(place, 64)
+                    shocks := add(shocks, 8)
+                }
             }
         }
     }
@@ -262,7 +271,7 @@ library Lattice {
                 if slt(position, lowest) { leave }
                 chance := shl(112, 1)
                 if slt(position, add(lowest, span)) {
-                    let lane := mload(shl(4, shr(32, position)))
+                    let lane := mload(shl(4, sar(32, position))) // of unsigned shifts solc makes a mask
                     let t := and(position, 0xffffffff)
                     chance := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
                     chance := add(chance, and(shr(64, lane), LEVEL_MASK))
