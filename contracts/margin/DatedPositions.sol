@@ -26,6 +26,8 @@ library DatedPositions {
 
     /// @dev Of a `Strike` in memory.
     uint256 internal constant STRIKE_SIZE = 9 * 32;
+    /// @dev Of a `PositionLeg` in calldata.
+    uint256 internal constant LEG_SIZE = 128;
 
     /// @notice Adds a position that is no perp, and those of its expiry that follow it.
     /// @param i Place of the first.
@@ -37,38 +39,41 @@ library DatedPositions {
         Gathered memory gathered,
         Margin memory margin
     ) internal view returns (uint256) {
-        InstrumentId id = positions[i].instrument;
+        PositionLeg calldata leg = positions[i];
+        InstrumentId id = leg.instrument;
         requireDated(id);
         uint256 key = keyOf(id);
         Exposure memory exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
         Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, key)];
-        do {
-            addLeg(positions[i], exposure, expiry, gathered, margin);
-            unchecked {
+        bool trusted = exposure.trusted && expiry.trusted;
+        unchecked {
+            do {
+                Exposures.addValue(addLeg(leg, exposure, expiry, gathered) + leg.offset, trusted, margin);
                 if (++i == positions.length) break;
-            }
-            id = positions[i].instrument;
-        } while (keyOf(id) == key && InstrumentId.unwrap(id) >> 248 != uint256(InstrumentKind.Perp));
+                assembly ("memory-safe") {
+                    leg := add(leg, LEG_SIZE)
+                }
+                id = leg.instrument;
+            } while (keyOf(id) == key && InstrumentId.unwrap(id) >> 248 != uint256(InstrumentKind.Perp));
+        }
         return i;
     }
 
+    /// @return Its value, without the offset.
     function addLeg(
         PositionLeg calldata leg,
         Exposure memory exposure,
         Expiry memory expiry,
-        Gathered memory gathered,
-        Margin memory margin
-    ) private view {
+        Gathered memory gathered
+    ) private view returns (int256) {
         (InstrumentId id, int256 size) = (leg.instrument, leg.size);
         uint256 quantity = magnitude(size);
         if (quantity >= Exposures.QUANTITY_LIMIT) revert IMarginEngine.QuantityOutOfRange(id.underlyingOf(), quantity);
-        bool isPut = requireDated(id);
-        int256 value =
-            isFuture(id) ? addFuture(exposure, expiry, size) : addOption(exposure, expiry, gathered, id, size, isPut);
+        (bool isOption, bool isPut) = requireDated(id);
         unchecked {
             if (expiry.openShare != 0) exposure.positionQuantity += quantity;
-            Exposures.addValue(value + leg.offset, exposure.trusted && expiry.trusted, margin);
         }
+        return isOption ? addOption(exposure, expiry, gathered, id, size, isPut) : addFuture(exposure, expiry, size);
     }
 
     /// @notice Sums up an underlying's options, once all legs are in.
@@ -92,10 +97,10 @@ library DatedPositions {
         ExpiryQuote[] calldata quotes,
         Gathered memory gathered
     ) internal view returns (uint256) {
-        bool isPut = requireDated(id);
+        (bool isOption, bool isPut) = requireDated(id);
         Exposure memory exposure = gathered.exposures[gathered.placeOf(id.underlyingOf())];
         Expiry memory expiry = gathered.expiries[gathered.placeOf(quotes, exposure, keyOf(id))];
-        if (isFuture(id)) return expiry.openShare == 0 ? expiry.fixedPart : expiry.forward;
+        if (!isOption) return expiry.openShare == 0 ? expiry.fixedPart : expiry.forward;
         if (expiry.openShare == 0) return settledPrice(expiry, id.strikeOf(), isPut);
         expiry.openOptions(exposure);
         Strike memory strike;
@@ -138,22 +143,10 @@ library DatedPositions {
         uint256 strike = requireStrike(id);
         if (expiry.openShare == 0) return Exposures.valueDown(size, settledPrice(expiry, strike, isPut));
         if (size == 0) return 0;
-        Strike memory at = expiry.lastStrike;
-        bool isFirst = expiry.firstStrike == 0;
-        if (isFirst || at.strike != strike) {
-            uint256 place;
-            assembly ("memory-safe") {
-                place := mload(0x40)
-                mstore(0x40, add(place, STRIKE_SIZE))
-            }
-            if (isFirst) link(exposure, expiry, place);
-            else at.next = place;
-            assembly ("memory-safe") {
-                at := place
-            }
-            expiry.lastStrike = at;
-            expiry.fillStrike(lanesOf(gathered), strike, at);
+        if (expiry.firstStrike == 0 || expiry.lastStrike.strike != strike) {
+            openStrike(exposure, expiry, gathered, strike);
         }
+        Strike memory at = expiry.lastStrike;
         value = Exposures.valueDown(size, unitPrice(expiry, at, isPut));
         unchecked {
             at.size += size;
@@ -196,15 +189,35 @@ library DatedPositions {
         }
     }
 
-    /// @dev The expiry has its first option.
-    function link(Exposure memory exposure, Expiry memory expiry, uint256 firstStrike) private pure {
-        expiry.openOptions(exposure);
-        (expiry.next, expiry.firstStrike) = (exposure.firstExpiry, firstStrike);
+    /// @dev Writes the expiry's `lastStrike`, and readies it for options with its first.
+    function openStrike(
+        Exposure memory exposure,
+        Expiry memory expiry,
+        Gathered memory gathered,
+        uint256 strike
+    ) private view {
         uint256 place;
         assembly ("memory-safe") {
-            place := expiry
+            place := mload(0x40)
+            mstore(0x40, add(place, STRIKE_SIZE))
         }
-        exposure.firstExpiry = place;
+        Strike memory made = expiry.lastStrike;
+        if (expiry.firstStrike == 0) {
+            expiry.openOptions(exposure);
+            (expiry.next, expiry.firstStrike) = (exposure.firstExpiry, place);
+            uint256 first;
+            assembly ("memory-safe") {
+                first := expiry
+            }
+            exposure.firstExpiry = first;
+        } else {
+            made.next = place;
+        }
+        assembly ("memory-safe") {
+            made := place
+        }
+        expiry.lastStrike = made;
+        expiry.fillStrike(lanesOf(gathered), strike, made);
     }
 
     function lanesOf(Gathered memory gathered) internal view returns (NormalLanes lanes) {
@@ -233,9 +246,9 @@ library DatedPositions {
         return InstrumentId.unwrap(id) >> 248 == uint256(InstrumentKind.Future);
     }
 
-    function requireDated(InstrumentId id) private pure returns (bool isPut) {
+    function requireDated(InstrumentId id) private pure returns (bool isOption, bool isPut) {
         uint256 kind = InstrumentId.unwrap(id) >> 248;
-        if (kind == uint256(InstrumentKind.Future)) return false;
+        if (kind == uint256(InstrumentKind.Future)) return (false, false);
         uint256 optionType = uint8(InstrumentId.unwrap(id) >> 192);
         unchecked {
             // Types count from calls, at 1, to puts.
@@ -243,7 +256,7 @@ library DatedPositions {
                 revert IMarginEngine.UnsupportedInstrument(id);
             }
         }
-        isPut = optionType == uint256(OptionType.Put);
+        return (true, optionType == uint256(OptionType.Put));
     }
 
     function requireStrike(InstrumentId id) private pure returns (uint256 strike) {
