@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +29,8 @@ SEED = 7
 WAD = 10**18
 TICK = WAD // 100
 FAR = 4_000_000_000
+# Orders that arrive before the first of them is acknowledged.
+IN_FLIGHT = (4, 16, 64)
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,27 @@ def measure_matching(count: int, naive_count: int) -> list[Speed]:
     commands, engine = accepts(count), Engine()
     found.append(_timed("engine", count, lambda: sum(bool(engine.apply(one).fills) for one in commands)))
     with sequencer() as (made, path):
-        found.append(
-            _timed("journal and engine", count, lambda: sum(bool(made.commit(one)[0].fills) for one in commands))
-        )
-        found.append(_timed("replay", count, lambda: _replay(path)))
+        found.append(_timed("journal, one at a time", naive_count, lambda: _journal(made, commands[:naive_count], 1)))
+    for in_flight in IN_FLIGHT:
+        with sequencer() as (made, path):
+            name = f"journal, {in_flight} in flight"
+            found.append(_timed(name, count, partial(_journal, made, commands, in_flight)))
+            if in_flight == IN_FLIGHT[-1]:
+                found.append(_timed("replay", count, lambda: _replay(path)))
     return found
+
+
+def _journal(made: Sequencer, commands: list[Accept], in_flight: int) -> int:
+    """Through engine and journal; so many at most have not been acknowledged. Returns how many met another."""
+    met, waiting = 0, deque[Future[None]]()
+    for one in commands:
+        met += bool(made.enter(one)[0].fills)
+        waiting.append(made.on_disk())
+        while len(waiting) >= in_flight:
+            waiting.popleft().result()
+    for rest in waiting:
+        rest.result()
+    return met
 
 
 def _replay(path: Path) -> int:

@@ -64,11 +64,13 @@ class Counter:
     path: Path
     limit: RateLimit = field(default_factory=lambda: RateLimit(1_000, 1_000))
     policy: ServicePolicy = field(default_factory=ServicePolicy)
+    journal: type[Journal] = Journal
 
     def __post_init__(self) -> None:
         self.door, self.operator = OpenDoor(), key_of("operator")
         self._nonces: Iterator[int] = count(1)
-        self.sequencer = Sequencer(Journal(self.path))
+        self.opened = self.journal(self.path)
+        self.sequencer = Sequencer(self.opened)
         views = Views(self.sequencer, Names(NAMES))
         self.feed = Feed(self.sequencer, views)
         self.matcher = Matcher(

@@ -108,6 +108,7 @@ async def order(order_hash: Annotated[str, Path(pattern="^0x[0-9a-f]{64}$")], ma
         if record is None:
             raise Refused("not-found")
         shown = {"order": matcher.views.order(record), "trades": matcher.views.trades_of(order_hash)}
+    await matcher.on_disk()
     return SubmitAnswer.model_validate({"receipt": matcher.receipt(record), **shown})
 
 
@@ -152,13 +153,17 @@ async def request(number: Number, matcher: TheMatcher) -> RequestView:
         record = engine.requests.get(number)
         if record is None:
             raise Refused("not-found")
-        return RequestView.model_validate(matcher.views.request(engine, record))
+        shown = matcher.views.request(engine, record)
+    await matcher.on_disk()
+    return RequestView.model_validate(shown)
 
 
 @router.get("/rfq", responses=_FAULTS, tags=["quotes"])
 async def requests(matcher: TheMatcher, most: Annotated[int, Query(ge=1, le=1_000)] = 100) -> RequestsAnswer:
     """The newest requests for quotes first."""
-    return RequestsAnswer.model_validate({"requests": matcher.views.requests(most)})
+    found = matcher.views.requests(most)
+    await matcher.on_disk()
+    return RequestsAnswer.model_validate({"requests": found})
 
 
 @router.get("/receipts", tags=["orders"], dependencies=[Depends(_limited)])
@@ -173,6 +178,7 @@ async def receipts(
         entries = [
             {"hash": one.hash, "sequence": one.sequence, "time": one.time, "chain": one.receipt} for one in found
         ]
+    await matcher.on_disk()
     return ReceiptsAnswer.model_validate({"receipts": entries})
 
 
@@ -196,7 +202,9 @@ async def book(
 ) -> BookAnswer:
     """Levels from the best, price and size."""
     number = matcher.views.names.instrument(instrument)
-    return BookAnswer.model_validate({"instrument": instrument, **matcher.views.book(number, depth)})
+    levels = matcher.views.book(number, depth)
+    await matcher.on_disk()
+    return BookAnswer.model_validate({"instrument": instrument, **levels})
 
 
 @router.get("/trades", responses=_FAULTS, tags=["market data"])
@@ -207,7 +215,9 @@ async def trades(
 ) -> TradesAnswer:
     """The newest first. A trade is crossed, then sent, then settled or dropped: only settled ones are on chain."""
     number = None if instrument is None else matcher.views.names.instrument(instrument)
-    return TradesAnswer.model_validate({"trades": matcher.views.trades(number, most)})
+    found = matcher.views.trades(number, most)
+    await matcher.on_disk()
+    return TradesAnswer.model_validate({"trades": found})
 
 
 @router.get("/instruments", responses=_FAULTS, dependencies=[Depends(_limited)], tags=["market data"])

@@ -24,7 +24,7 @@ Leg = tuple[int, int]
 
 
 class QuoteDesk:
-    """Everything behind `/rfq`. Its caller sees to it that one thing is done at a time.
+    """Everything behind `/rfq`. Its caller does one thing at a time, and tells of none before it is on disk.
 
     Args:
         receipt: Of an order that was taken.
@@ -72,7 +72,7 @@ class QuoteDesk:
                 self._require_new(engine, package)
             now = self.clock()
             named = tuple({"instrument": str(instrument), "size": str(size)} for instrument, size in legs)
-            self._sequencer.commit(Ask(named, self._entries(package), now, now + 1_000 * seconds))
+            self._sequencer.enter(Ask(named, self._entries(package), now, now + 1_000 * seconds))
             return self._told(engine, next(reversed(engine.requests.values())), package)
 
     def answer(self, number: int, package: Package) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class QuoteDesk:
             owner = package[0].order.account >> 96
             if any(engine.orders[key].owner == owner for key in request.taker):
                 raise Refused("self-trade")
-            self._sequencer.commit(Answer(number, self._entries(package), self.clock()))
+            self._sequencer.enter(Answer(number, self._entries(package), self.clock()))
             return self._told(engine, request, package)
 
     def take(self, number: int, package: Package) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class QuoteDesk:
             self._require_new(engine, package)
             if not self._is_answered(engine, request, package):
                 raise Refused("no-quote")
-            self._sequencer.commit(Take(number, self._entries(package), self.clock()))
+            self._sequencer.enter(Take(number, self._entries(package), self.clock()))
             return self._told(engine, request, package)
 
     def close_due(self) -> None:

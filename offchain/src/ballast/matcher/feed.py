@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from ballast.matcher.records import Changes
@@ -71,7 +72,8 @@ class Feed:
         channel = self._views.canonical(channel)
         with self._sequencer.state():
             snapshot = self._views.snapshot(channel)
-            subscriber.tell(self._message(channel, "snapshot", snapshot))
+            message = self._message(channel, "snapshot", snapshot)
+            self._sequencer.publish(partial(subscriber.tell, message))
             if subscriber not in self._subscribers[channel]:
                 self._subscribers[channel].append(subscriber)
         return channel
@@ -101,4 +103,4 @@ class Feed:
             if listening:
                 message = self._message(channel, "delta", body)
                 for subscriber in listening:
-                    subscriber.tell(message)
+                    self._sequencer.publish(partial(subscriber.tell, message))

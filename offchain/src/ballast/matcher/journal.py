@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Journal:
         if last != count:
             raise ConfigurationError(f"{path}: {last - count} journal entries are missing; restore it from a copy")
         self._last = last
+        # One thread writes, others read pages.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._last
@@ -64,16 +67,20 @@ class Journal:
 
     def append(self, commands: Iterable[Command]) -> None:
         """Writes commands, all or none, and returns when they are on disk."""
-        bodies = [json.dumps(command.as_dict(), separators=(",", ":")) for command in commands]
-        rows = list(enumerate(bodies, self._last + 1))
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany("INSERT INTO commands VALUES (?, ?)", rows)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        self._last += len(rows)
+        self.write([encode(command) for command in commands])
+
+    def write(self, bodies: Iterable[str]) -> None:
+        """The same of commands as `encode` makes them."""
+        with self._lock:
+            rows = list(enumerate(bodies, self._last + 1))
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT INTO commands VALUES (?, ?)", rows)
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._last += len(rows)
 
     def replay(self) -> Iterator[Command]:
         """Every command, oldest first."""
@@ -83,15 +90,21 @@ class Journal:
             except ValueError as fault:
                 raise ConfigurationError(f"journal entry {number}: {fault}") from None
 
-    def page(self, first: int, most: int) -> list[dict[str, Any]]:
-        """Commands from a number on as they were written, orders without their signatures."""
+    def page(self, first: int, most: int) -> tuple[int, list[dict[str, Any]]]:
+        """How many commands there are, and those from a number on as they were written, without signatures."""
         wanted = "SELECT number, body FROM commands WHERE number >= ? ORDER BY number LIMIT ?"
-        rows = self._db.execute(wanted, (first, most)).fetchall()
+        with self._lock:
+            length, rows = self._last, self._db.execute(wanted, (first, most)).fetchall()
         entries = [{"number": number, **json.loads(body)} for number, body in rows]
-        return [_without_signatures(entry) for entry in entries]
+        return length, [_without_signatures(entry) for entry in entries]
 
     def close(self) -> None:
         self._db.close()
+
+
+def encode(command: Command) -> str:
+    """A command as the journal holds it."""
+    return json.dumps(command.as_dict(), separators=(",", ":"))
 
 
 def _without_signatures(entry: dict[str, Any]) -> dict[str, Any]:

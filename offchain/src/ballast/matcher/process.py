@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -59,12 +59,15 @@ def assembled(connect: Callable[[], System], key: LocalAccount, settings: Matche
     """
     system, policy = connect(), SelfTrade(settings.self_trade)
     domain = OrderDomain(system.deployment.chain_id, system.address("Exchange"))
-    store, journal = Store(settings.data / "chain.sqlite"), Journal(settings.data / "journal.sqlite")
-    try:
+    with ExitStack() as opened:
+        store, journal = Store(settings.data / "chain.sqlite"), Journal(settings.data / "journal.sqlite")
+        opened.callback(store.close)
+        opened.callback(journal.close)
         if not store.bind(domain.chain_id, system.address("Clearinghouse")):
             raise ConfigurationError(f"{settings.data} belongs to another deployment; set --data to a new folder")
         journal.bind(domain.chain_id, domain.exchange, policy.value)
         sequencer, metrics = Sequencer(journal, policy), Metrics()
+        opened.callback(sequencer.close)
         views = Views(sequencer, Names.of(system))
         service = ServicePolicy(most_orders=settings.most_orders)
         feed = Feed(sequencer, views)
@@ -74,9 +77,6 @@ def assembled(connect: Callable[[], System], key: LocalAccount, settings: Matche
         settler = Settler(system, sequencer, store, lane, rules, metrics)
         app = create_app(matcher, RateLimit(settings.requests_per_second, settings.burst))
         yield Assembly(app, matcher, settler, sequencer, store)
-    finally:
-        journal.close()
-        store.close()
 
 
 class _Server(uvicorn.Server):

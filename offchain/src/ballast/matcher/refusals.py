@@ -41,6 +41,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "too-large": (_TOO_LARGE, "The request is larger than any order."),
     "not-found": (_NOT_FOUND, "There is no such thing here."),
     "chain-unavailable": (_UNAVAILABLE, "The chain cannot be read now; nothing was taken."),
+    "not-recorded": (_UNAVAILABLE, "The journal cannot be written: what was asked may have happened or not."),
     "closing": (_UNAVAILABLE, "The matcher is stopping; nothing was taken."),
 } | {
     reason.name.lower().replace("_", "-"): (_CONFLICT, text)

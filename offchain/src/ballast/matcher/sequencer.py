@@ -1,22 +1,33 @@
-"""The one place where the order of things is decided: a command is on disk, then in the engine, then told."""
+"""The one place where the order of things is decided: a command is in the engine, then on disk, then told.
+
+What arrives while the disk is busy shares its next write. Until it is on disk nobody hears of it: neither who brought
+it nor who looks at a book. A journal that cannot be written ends all: what the engine knows then may never have been.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from ballast.errors import BallastError
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.engine import Engine
-from ballast.matcher.journal import Journal
+from ballast.matcher.journal import Journal, encode
 from ballast.matcher.records import Changes, Command
 
 Listener = Callable[[Changes], None]
 
 
+class JournalFailed(BallastError):
+    """The journal cannot be written, or is closed: it is not known whether what waited for it is on disk."""
+
+
 class Sequencer:
-    """An engine behind its journal, whole after any kill. Whoever holds `state` may read it."""
+    """An engine before its journal, whole after any kill. Whoever holds `state` may read it."""
 
     def __init__(self, journal: Journal, policy: SelfTrade = SelfTrade.NEWEST) -> None:
         self.policy = policy
@@ -26,40 +37,125 @@ class Sequencer:
         self._listeners: list[Listener] = []
         for command in journal.replay():
             self._engine.apply(command)
+        # Guards what follows; may be taken with `_lock` held, never the other way round.
+        self._waiting = threading.Condition()
+        self._unwritten: list[str] = []
+        self._outbox: deque[tuple[int, Callable[[], None], Callable[[BallastError], None]]] = deque()
+        self._entered = self._written = len(journal)
+        self._fault: JournalFailed | None = None
+        self._is_lost = False
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
 
     @contextmanager
     def state(self) -> Iterator[Engine]:
-        """The engine, unchanged by others meanwhile."""
+        """The engine, unchanged by others meanwhile. It may be ahead of the disk: tell nobody before `on_disk`."""
         with self._lock:
             yield self._engine
 
     def listen(self, listener: Listener) -> None:
-        """Is told of every change, in order, under the lock: it must neither wait nor fail."""
+        """Hears of every change, in order, under the lock, before it is on disk: it must neither wait nor fail."""
         self._listeners.append(listener)
 
-    def commit(self, *commands: Command) -> list[Changes]:
-        """Makes commands so. They are on disk before any of them has an effect.
+    def enter(self, *commands: Command) -> list[Changes]:
+        """Makes commands so, all or none; they are on disk once `on_disk` says so.
 
         Raises:
-            sqlite3.Error: They could not be written; nothing happened.
+            JournalFailed: Nothing happened.
+        """
+        bodies = [encode(command) for command in commands]
+        with self._lock:
+            self.require_writable()
+            found = [self._engine.apply(command) for command in commands]
+            with self._waiting:
+                self._unwritten += bodies
+                self._entered += len(bodies)
+                self._waiting.notify_all()
+            for changes in found:
+                for listener in self._listeners:
+                    listener(changes)
+            return found
+
+    def commit(self, *commands: Command) -> list[Changes]:
+        """The same, and returns when they are on disk.
+
+        Raises:
+            JournalFailed: Nothing happened, or it is not known.
         """
         if not commands:
             return []
         with self._lock:
-            self._journal.append(commands)
-            told = []
-            for command in commands:
-                changes = self._engine.apply(command)
-                told.append(changes)
-                for listener in self._listeners:
-                    listener(changes)
-            return told
+            found = self.enter(*commands)
+            written = self.on_disk()
+        written.result()
+        return found
+
+    def on_disk(self) -> Future[None]:
+        """Is done when everything that has been entered so far is on disk; fails with `JournalFailed`."""
+        found: Future[None] = Future()
+        # Whoever stops waiting does not stop the disk.
+        found.set_running_or_notify_cancel()
+        self._when_written(lambda: found.set_result(None), found.set_exception)
+        return found
+
+    def publish(self, tell: Callable[[], None]) -> None:
+        """Tells somebody of the state as it is now, once it is on disk, in the order of the calls.
+
+        Args:
+            tell: Called by any thread; it must neither wait nor fail.
+        """
+        self._when_written(tell, lambda fault: None)
+
+    def require_writable(self) -> None:
+        """
+        Raises:
+            JournalFailed: The journal cannot be written.
+        """
+        if self._fault is not None:
+            raise self._fault
 
     def page(self, first: int, most: int) -> tuple[int, list[dict[str, Any]]]:
-        """How many commands there are, and some of them, without signatures."""
-        with self._lock:
-            return len(self._journal), self._journal.page(first, most)
+        """How many commands are on disk, and some of them, without signatures."""
+        return self._journal.page(first, most)
 
     def close(self) -> None:
-        with self._lock:
-            self._journal.close()
+        """Writes what waits, and closes the journal."""
+        with self._lock, self._waiting:
+            if self._fault is None:
+                self._fault = JournalFailed("the journal is closed")
+            self._waiting.notify_all()
+        self._writer.join()
+        self._journal.close()
+
+    def _when_written(self, tell: Callable[[], None], fail: Callable[[BallastError], None]) -> None:
+        with self._waiting:
+            if self._written == self._entered:
+                tell()
+            elif self._is_lost and self._fault is not None:
+                fail(self._fault)
+            else:
+                self._outbox.append((self._entered, tell, fail))
+
+    def _write(self) -> None:
+        while True:
+            with self._waiting:
+                self._waiting.wait_for(lambda: self._unwritten or self._fault is not None)
+                bodies, self._unwritten = self._unwritten, []
+            if not bodies:
+                return
+            try:
+                self._journal.write(bodies)
+            except Exception as fault:
+                self._give_up(fault)
+                return
+            with self._waiting:
+                self._written += len(bodies)
+                while self._outbox and self._outbox[0][0] <= self._written:
+                    self._outbox.popleft()[1]()
+
+    def _give_up(self, fault: Exception) -> None:
+        with self._waiting:
+            self._fault, self._is_lost = JournalFailed(f"the journal cannot be written: {fault}"), True
+            for _, _, fail in self._outbox:
+                fail(self._fault)
+            self._outbox.clear()

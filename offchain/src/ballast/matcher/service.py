@@ -21,7 +21,7 @@ from ballast.matcher.feed import Feed
 from ballast.matcher.metrics import Metrics
 from ballast.matcher.records import Accept, OrderRecord, OrderState, Withdraw
 from ballast.matcher.refusals import Refused
-from ballast.matcher.sequencer import Sequencer
+from ballast.matcher.sequencer import JournalFailed, Sequencer
 from ballast.matcher.settler import Settler
 from ballast.matcher.signatures import MatcherDomain, digest_of, sign
 from ballast.matcher.views import Views
@@ -92,7 +92,7 @@ class Matcher:
             Refused: It was not taken.
         """
         with self.metrics.admission.time():
-            return await self._in_turn(lambda: self._enter(signed))
+            return await self._written(lambda: self._enter(signed))
 
     async def withdraw(self, account: int, nonce: int, signer: str, signature: bytes) -> dict[str, Any]:
         """Takes an order back; what is matched already goes on.
@@ -100,7 +100,7 @@ class Matcher:
         Raises:
             Refused: There is none, or the signature is not its owner's or signer's.
         """
-        return await self._in_turn(lambda: self._withdraw(account, nonce, signer, signature))
+        return await self._written(lambda: self._withdraw(account, nonce, signer, signature))
 
     async def quote(self, act: Callable[[QuoteDesk], dict[str, Any]]) -> dict[str, Any]:
         """Asks for quotes, answers or takes one.
@@ -109,7 +109,7 @@ class Matcher:
             Refused: It was not done.
         """
         with self.metrics.admission.time():
-            return await self._in_turn(lambda: self._quote(act))
+            return await self._written(lambda: self._quote(act))
 
     async def ask(self, question: Callable[[Admission], _T]) -> _T:
         """Reads the chain where admission does."""
@@ -146,6 +146,26 @@ class Matcher:
             "session": self.feed.session,
         }
 
+    async def on_disk(self) -> None:
+        """Returns when everything that anybody may have seen so far is on disk.
+
+        Raises:
+            Refused: The journal cannot be written.
+        """
+        try:
+            await asyncio.wrap_future(self.sequencer.on_disk())
+        except JournalFailed as fault:
+            raise Refused("not-recorded") from fault
+
+    async def _written(self, act: Callable[[], _T]) -> _T:
+        """In turn; the next one's turn comes while this one is written."""
+        try:
+            answer, written = await self._in_turn(lambda: (act(), self.sequencer.on_disk()))
+            await asyncio.wrap_future(written)
+        except JournalFailed as fault:
+            raise Refused("not-recorded") from fault
+        return answer
+
     async def _in_turn(self, act: Callable[[], _T]) -> _T:
         if self._waiting >= LONGEST_QUEUE:
             raise Refused("too-many-requests", "The matcher is busy.")
@@ -174,7 +194,7 @@ class Matcher:
                 name: value if name == "signer" else str(int(value)) for name, value in asdict(signed.order).items()
             }
             now = wall_clock()
-            self.sequencer.commit(Accept(order_hash, values, "0x" + signed.signature.hex(), now))
+            self.sequencer.enter(Accept(order_hash, values, "0x" + signed.signature.hex(), now))
             record = engine.orders[order_hash]
             answer = {
                 "receipt": self.receipt(record),
@@ -208,7 +228,7 @@ class Matcher:
         if not self._admission.is_signed(signer, digest, signature):
             raise Refused("bad-signature")
         with self.sequencer.state():
-            self.sequencer.commit(Withdraw(record.hash))
+            self.sequencer.enter(Withdraw(record.hash))
             return {"order": self.views.order(record), "trades": self.views.trades_of(record.hash)}
 
     # At work ---------------------------------------------------------------------------------------------------
@@ -227,6 +247,7 @@ class Matcher:
 
     def look(self, settler: Settler, done: BlockRef | None, *, drain: bool = False) -> BlockRef | None:
         """Handles the newest block where it is a new one, or where something waits. Returns the last one handled."""
+        self.sequencer.require_writable()
         self.desk.close_due()
         try:
             head = settler.head()
