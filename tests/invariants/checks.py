@@ -51,6 +51,12 @@ def borne(receipt: Receipt | None, before: Picture, account: int) -> int:
     return cost
 
 
+def settled_of(receipt: Receipt | None, account: int) -> set[int]:
+    """Instruments of an account that a transaction settled, as anybody's does that meets what has expired."""
+    events = receipt.events("PositionSettled") if receipt is not None else []
+    return {event.instrument for event in events if event.account == account}
+
+
 def check_others_unhurt(
     name: str, mine: set[int], before: Picture, after: Picture, receipt: Receipt | None = None
 ) -> None:
@@ -141,8 +147,10 @@ def check_authority(name: str, before: Picture, after: Picture, receipt: Receipt
         view, lost = after.views[account], before.margins[account].equity - margin.equity
         lost -= borne(receipt, before, account)
         assert lost <= len(view.positions) + len(view.collaterals) + 1, f"I23: {name} cost {account:#x} {lost} wei"
-        sizes = [[(leg.index, leg.size) for leg in views[account].positions] for views in (before.views, after.views)]
-        assert sizes[0] == sizes[1], f"I23: {name} changed the positions of {account:#x}"
+        expired = settled_of(receipt, account)
+        sizes = [{(leg.index, leg.size) for leg in views[account].positions} for views in (before.views, after.views)]
+        kept = {(index, size) for index, size in sizes[0] if index not in expired}
+        assert kept == sizes[1], f"I23: {name} changed the positions of {account:#x}"
 
 
 def check_pauses(act: Act, before: Picture) -> None:

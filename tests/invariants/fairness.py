@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ballast.chain.ids import KIND_OPTION, kind_of
+from ballast.risk.dated import is_put, key_of, strike_of
 from tests.invariants import checks
 from tests.invariants.protocol import Act, Picture
 from tests.support.evm import Receipt
@@ -42,6 +46,38 @@ def check_quotes(before: Picture, after: Picture) -> None:
         assert quote.index > 0 and quote.stable > 0, f"I21: the price of {symbol} is {quote.index}"
         if quote.state < STALE:
             assert quote.index == int(told[symbol] * WAD), f"I21: {symbol} is {quote.index}, nobody reported that"
+
+
+def check_expiries(before: Picture, after: Picture) -> None:
+    """What signers published and observers saw, nothing else; and a settlement price never changes."""
+    for key, expiry in after.expiries.items():
+        quote, old = expiry.quote, before.expiries.get(key, expiry).quote
+        if after.timestamp < quote.expiry:
+            assert quote.surface == expiry.surface, f"I21: the surface of {key:#x} is of no signer"
+            continue
+        price = quote.fixedPart if quote.openShare == 0 else 0
+        assert price == expiry.price, f"I21: {key:#x} settles at {price}, and should at {expiry.price}"
+        known = before.timestamp >= old.expiry and old.openShare == 0
+        assert not known or old.fixedPart == price, f"I28: the settlement price of {key:#x} has changed"
+
+
+def check_settlement(receipt: Receipt, before: Picture, after: Picture) -> None:
+    """A position settles at a price and a value in which the order of settlements has no part."""
+    for settled in receipt.events("PositionSettled"):
+        [leg] = [leg for leg in before.views[settled.account].positions if leg.index == settled.instrument]
+        price = payoff_of(leg.instrument, after.expiries[key_of(leg.instrument)].price)
+        value = leg.size * price // WAD + leg.quote
+        assert (settled.price, settled.value) == (price, value), (
+            f"I28: {leg.index} settled at {settled.price} for {settled.value}, not at {price} for {value}"
+        )
+
+
+def payoff_of(instrument: int, price: int) -> int:
+    """What a unit of a dated instrument pays at a settlement price, wad."""
+    if kind_of(instrument) != KIND_OPTION:
+        return price
+    strike = strike_of(instrument)
+    return max(0, strike - price if is_put(instrument) else price - strike)
 
 
 def check_orders(receipt: Receipt, after: Picture) -> None:
@@ -112,12 +148,17 @@ def check_open_acts(act: Act, before: Picture, after: Picture) -> None:
 
 def check_closing_is_safe(account: int, before: Picture, after: Picture) -> None:
     old, new = before.margins[account], after.margins[account]
-    indices = {
-        market.view.index: quote.index for market, quote in zip(before.markets.values(), before.quotes, strict=True)
-    }
-    values = sum(abs(leg.size) * indices[leg.index] // WAD for leg in before.views[account].positions)
+    indices = {quote.underlying: quote.index for quote in before.quotes}
+    values = sum(notional_of(leg, indices) for leg in before.views[account].positions)
     gained = new.equity - new.maintenanceMargin - (old.equity - old.maintenanceMargin)
     assert gained >= -values * FEE // 10**9 - checks.WEI_A_LEG, f"I13: closing cost {account:#x} {-gained} of safety"
+
+
+def notional_of(leg: Any, indices: dict[int, int]) -> int:
+    """What a fee is charged on where a position is closed at mark, wad: of an option its price."""
+    if kind_of(leg.instrument) == KIND_OPTION:
+        return abs(int(leg.value))
+    return abs(int(leg.size)) * indices[leg.instrument >> 240 & 0xFF] // WAD
 
 
 def check_roles(name: str, before: Picture, after: Picture) -> None:
@@ -143,11 +184,14 @@ def check_all(act: Act, before: Picture, after: Picture) -> None:
     check_exit(act, before)
     check_open_acts(act, before, after)
     check_quotes(before, after)
+    check_expiries(before, after)
     check_roles(act.name, before, after)
     if act.receipt is not None:
         check_orders(act.receipt, after)
     if before.timestamp == after.timestamp:
         check_guardian(act.name, before, after)
+        if act.receipt is not None:
+            check_settlement(act.receipt, before, after)
         if act.receipt is not None and before.prices == after.prices:
             check_scan_of_union(act.receipt, before, after)
             check_fund(act.receipt, before, after)

@@ -6,6 +6,7 @@ import pytest
 
 from ballast.chain.codec import Record
 from tests.invariants import checks, fairness, protocol
+from tests.invariants.everybody import deploy_for_everybody, everybody
 from tests.invariants.protocol import Act, Protocol
 from tests.support.codec import changed
 from tests.support.evm import Log, Receipt, Revert
@@ -64,6 +65,39 @@ def test_bidder__gaining_more_than_the_premium__fails_I10(before):
     richer = with_margin(needy, BIDDER, equity=before.margins[BIDDER].equity + premium + 10**7)
     with pytest.raises(AssertionError, match="I10"):
         checks.check_auction("bid", sale, needy, richer)
+
+
+def test_auction__started_at_maintenance_margin__fails_I8(before):
+    begun, margin = told("AuctionStarted", account=ACCOUNT), before.margins[ACCOUNT].maintenanceMargin
+    checks.check_auction("start", begun, with_margin(before, ACCOUNT, equity=margin - 1), before)
+    for found in (
+        with_margin(before, ACCOUNT, equity=margin),
+        with_margin(before, ACCOUNT, equity=0, haltBonus=margin),
+    ):
+        with pytest.raises(AssertionError, match="I8"):
+            checks.check_auction("start", begun, found, before)
+
+
+def test_bid__at_the_liquidation_end_margin__fails_I8(before):
+    needy = with_margin(before, ACCOUNT, equity=before.margins[ACCOUNT].liquidationEndMargin)
+    with pytest.raises(AssertionError, match="I8"):
+        checks.check_auction("bid", bid(equityForSale=1, discount=0), needy, needy)
+
+
+def test_bid__that_leaves_the_account_worse_off__fails_I9(before):
+    sale, needy = bid(equityForSale=1, discount=0), with_margin(before, ACCOUNT, equity=10**6)
+    worse = with_margin(needy, ACCOUNT, equity=10**6 - 100)
+    checks.check_auction("bid", sale, needy, needy)
+    checks.check_auction("bid", sale, needy, with_view(worse, ACCOUNT, positions=[]))
+    with pytest.raises(AssertionError, match="I9"):
+        checks.check_auction("bid", sale, needy, worse)
+
+
+def test_bid__paid_by_the_fund_and_by_the_bidder__fails_I11(before):
+    needy = with_margin(before, ACCOUNT, equity=-1)
+    checks.check_auction("bid", bid(equityForSale=-1, discount=0, payment=0, fromInsurance=1), needy, needy)
+    with pytest.raises(AssertionError, match="I11"):
+        checks.check_auction("bid", bid(equityForSale=-1, discount=0, payment=1, fromInsurance=1), needy, needy)
 
 
 def test_bystander__paying_more_than_his_part_of_a_loss__fails_I7(before):
@@ -181,3 +215,82 @@ def test_role__early_or_beyond_bounds__fails_I30(before, entry):
 def test_role__touching_what_users_own__fails_I32(before, name, change):
     with pytest.raises(AssertionError, match="I32"):
         fairness.check_roles(name, before, with_view(before, ACCOUNT, **change))
+
+
+# Expiries -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stage():
+    return deploy_for_everybody()
+
+
+@pytest.fixture
+def held(stage):
+    """The trader has bought a call of the first expiry, which has come; nobody is settled."""
+    with stage.evm.rolled_back():
+        run = everybody(stage, 2)
+        one = first_of(run)
+        run.market.reliability[one.key] = 1
+        stage.evm.advance(60)
+        run.market.publish()
+        run.market.trade(protocol.TRADERS[0], run.room.dealer, one.call(2_000), 1)
+        run.market.advance(one.expiry - stage.evm.timestamp)
+        yield run
+
+
+def first_of(run):
+    """The expiry of ETH that comes first."""
+    return min((one for one in run.market.series if one.symbol == "ETH"), key=lambda one: one.expiry)
+
+
+def with_expiry(picture, key, **values):
+    return replace(picture, expiries={**picture.expiries, key: replace(picture.expiries[key], **values)})
+
+
+def test_surface__that_no_signer_published__fails_I21(held):
+    picture, key = held.picture(), held.market.live[0].key
+    fairness.check_expiries(picture, picture)
+    forged = changed(picture.expiries[key].quote, surface=picture.expiries[key].surface + 1)
+    with pytest.raises(AssertionError, match="I21"):
+        fairness.check_expiries(picture, with_expiry(picture, key, quote=forged))
+
+
+def test_settlement_price__that_nobody_observed__fails_I21(held):
+    picture, key = held.picture(), first_of(held).key
+    other = picture.expiries[key].price + 1
+    with pytest.raises(AssertionError, match="I21"):
+        fairness.check_expiries(picture, with_expiry(picture, key, price=other))
+
+
+def test_settlement_price__changed_afterwards__fails_I28(held):
+    picture, key = held.picture(), first_of(held).key
+    other = picture.expiries[key].price + 1
+    moved = changed(picture.expiries[key].quote, fixedPart=other)
+    with pytest.raises(AssertionError, match="I28"):
+        fairness.check_expiries(picture, with_expiry(picture, key, price=other, quote=moved))
+
+
+@pytest.mark.parametrize("wrong", ["price", "value"])
+def test_position__settled_at_something_else__fails_I28(held, wrong):
+    before = held.picture()
+    receipt = held.system.clearinghouse.transact("settle", [ACCOUNT])
+    fairness.check_settlement(receipt, before, held.picture())
+    [settled] = receipt.events("PositionSettled")
+    assert settled.value == settled.price > 0
+    terms = {name: getattr(settled, name) for name in ("account", "instrument", "price", "value")}
+    with pytest.raises(AssertionError, match="I28"):
+        fairness.check_settlement(told("PositionSettled", **terms | {wrong: terms[wrong] + 1}), before, before)
+
+
+def test_position__gone_without_being_settled__fails_I23(held):
+    before = held.picture()
+    receipt = held.system.clearinghouse.transact("settle", [ACCOUNT])
+    after = held.picture()
+    checks.check_authority("settle", before, after, receipt)
+    for other in (
+        None,
+        told("PositionSettled", account=BIDDER, instrument=receipt.events("PositionSettled")[0].instrument),
+    ):
+        with pytest.raises(AssertionError, match="I23"):
+            checks.check_authority("settle", before, after, other)

@@ -1,4 +1,5 @@
-"""I20 under random transactions: whatever was reported in between, one transaction knows one tuple an underlying."""
+"""I20 under random transactions: whatever was reported in between, one transaction knows one tuple an underlying, and
+one quote an expiry."""
 
 from __future__ import annotations
 
@@ -7,7 +8,12 @@ from typing import Any
 
 import pytest
 
+from ballast.chain.ids import expiry_key
+from ballast.chain.quorum import SignedReport, submit_arguments
+from ballast.risk.expiry import BUCKET, WINDOW
+from tests.support.dated import steeper
 from tests.support.evm import Contract
+from tests.support.expiries import SETTLED, SMILE, ExpiryBench
 from tests.support.oracle import BTC, ETH, OPENING_USD, OracleBench
 
 TRANSACTIONS = 150
@@ -57,3 +63,39 @@ def test_reads_of_one_transaction__reports_in_between__tell_one_tuple_I20(seed: 
         moved.add(bench.quote().index)
     assert repeated > TRANSACTIONS
     assert len(moved) > TRANSACTIONS // 4, "prices moved from one transaction to the next"
+
+
+# Expiries -----------------------------------------------------------------------------------------------------------
+
+
+def changes_of_an_expiry(bench: ExpiryBench, random: Random, expiry: int, far: int) -> list[Step]:
+    """Some of what may be done to them in this minute: an observation, new surfaces, the settlement price."""
+    live = [each for each in (expiry, far) if each > bench.now]
+    smile = steeper(SMILE, f"0.{random.randint(0, 2)}")
+    reports = [SignedReport.of_surface(expiry_key(ETH, each), smile.pack()) for each in live]
+    batch = bench.quorum.batch(*reports)
+    submission = bench.expiries, "submit", submit_arguments(batch, bench.quorum.sign(batch))
+    due = "observe" if expiry - WINDOW <= bench.now < expiry else "finalise" if bench.phase(expiry) == SETTLED else ""
+    likely = [(submission, 0.4), *([((bench.expiries, due, (ETH, expiry)), 0.9)] if due else [])]
+    chosen = [step for step, chance in likely if random.random() < chance]
+    return random.sample(chosen, len(chosen))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_quotes_of_one_transaction__changes_in_between__tell_the_expiries_as_they_were_I20(seed: int) -> None:
+    bench, random = ExpiryBench(), Random(seed)
+    expiry, far = bench.listed(0), bench.listed(5)
+    bench.go_to(expiry - WINDOW - 5 * BUCKET)
+    keys, changed, finalised = [expiry_key(ETH, each) for each in (expiry, far)], 0, False
+    for _ in range(WINDOW // BUCKET + 10):
+        bench.go_to(bench.now + BUCKET)
+        changes = [] if finalised else changes_of_an_expiry(bench, random, expiry, far)
+        before, asking = bench.expiries.call("quotesOf", keys), (bench.expiries, "quotesOf", (keys,))
+        steps = [step for change in changes for step in (*[asking] * random.randint(0, 2), change)] + [asking]
+        answers = bench.oracle.in_one_transaction(*steps)
+        told = [answer for step, answer in zip(steps, answers, strict=True) if step is asking]
+        assert all(answer == before for answer in told), f"I20: {told} after {before}"
+        changed += bench.expiries.call("quotesOf", keys) != before
+        finalised |= any(name == "finalise" for _, name, _ in changes)
+    assert changed > WINDOW // BUCKET // 3
+    assert finalised

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ballast.chain.orders import Match, settlement
+from ballast.risk.dated import is_put
 from tests.support.evm import Receipt
 from tests.support.system import DAY, HOUR, Trader, trader
 
@@ -83,10 +84,12 @@ def shrink(run: Everybody, mine: set[int]) -> Receipt | None:
         return None
     owner = run.random.choice(holders)
     mine.update({owner.account, run.room.dealer.account})
-    legs = [leg for leg in views[owner].positions if leg.index in run.perps]
-    if len(legs) < len(views[owner].positions):
+    legs = views[owner].positions
+    tradable = run.tradable([views[owner]])
+    if any(leg.index not in tradable for leg in legs):
         return None
-    even = all(leg.size % (2 * run.perps[leg.index]) == 0 for leg in legs)
+    terms = run.system.clearinghouse.call_each("instrumentOf", [leg.index for leg in legs])
+    even = all(leg.size % (2 * view.sizeStep) == 0 for leg, view in zip(legs, terms, strict=True))
     parts = 2 if even and run.random.random() < 0.5 else 1
     return _close(run, owner, {leg.index: leg.size // parts for leg in legs})
 
@@ -94,7 +97,7 @@ def shrink(run: Everybody, mine: set[int]) -> Receipt | None:
 def _close(run: Everybody, owner: Trader, sizes: dict[int, int]) -> Receipt:
     signed = []
     for instrument, size in sizes.items():
-        price, whole = run.market.mark(instrument), Decimal(size) / 10**18
+        price, whole = max(1, run.market.mark(instrument)), Decimal(size) / 10**18
         signed.append(run.market.order(owner, instrument, -whole, price))
         signed.append(run.market.order(run.room.dealer, instrument, whole, price))
     run.note(*signed)
@@ -114,10 +117,14 @@ def tide(run: Everybody, mine: set[int]) -> Receipt:
 
 
 def crash(run: Everybody, mine: set[int]) -> None:
-    """A price halves or doubles against somebody who holds a position, but does not leave the region it began in."""
+    """A price halves or doubles against somebody who holds a position, within the region in which it began."""
     views = run.system.clearinghouse.call_each("accountOf", [owner.account for owner in run.traders])
-    symbols = {run.market.instrument(symbol): symbol for symbol in run.opening}
-    hurt = {symbols[leg.index]: leg.size > 0 for view in views for leg in view.positions if leg.index in symbols}
+    symbols = {number: symbol for symbol, number in run.system.record.underlyings.items()}
+    hurt = {
+        symbols[leg.instrument >> 240 & 0xFF]: (leg.size > 0) != is_put(leg.instrument)
+        for view in views
+        for leg in view.positions
+    }
     symbol = run.random.choice(list(hurt) or list(run.opening))
     price, opening = run.market.prices[symbol], run.opening[symbol]
     falls = hurt.get(symbol, True) if opening / 3 < price < opening * 3 else price > opening

@@ -1,4 +1,4 @@
-"""A market in which ETH has a dated future and options of one expiry, and signers who publish its surface."""
+"""A market in which an underlying has a dated future and options of one expiry, and signers who publish its surface."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ class DatedMarket:
     market: Market
     strikes: tuple[int, ...] = STRIKES
     smile: Surface = SMILE
+    symbol: str = SYMBOL
+    days: int = 31
     expiry: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.underlying = self.system.record.underlyings[SYMBOL]
-        self.expiry = (self.system.evm.timestamp // DAY + 31) * DAY + TIME_OF_DAY
+        self.underlying = self.system.record.underlyings[self.symbol]
+        self.expiry = (self.system.evm.timestamp // DAY + self.days) * DAY + TIME_OF_DAY
         expiries, house = self.system.expiries, self.system.clearinghouse
-        self.market.act_as("governance", expiries, "listExpiry", self.underlying, self.expiry, SMILE.pack())
+        self.market.act_as("governance", expiries, "listExpiry", self.underlying, self.expiry, self.smile.pack())
         grid = [wad(strike) for strike in self.strikes]
         self.market.act_as("risk", house, "listFuture", self.underlying, self.expiry, STEP_EXPONENT, CAP)
         self.market.act_as("risk", house, "listOptions", self.underlying, self.expiry, grid, STEP_EXPONENT, CAP)
@@ -79,6 +81,7 @@ class DatedMarket:
         publish_reports(self.system, self.system.expiries, SignedReport.of_surface(self.key, self.smile.pack()))
 
     def publish_settlement(self, price: Decimal | int | str) -> None:
+        """The signers publish the settlement price, which counts where observations do not suffice."""
         publish_reports(self.system, self.system.expiries, SignedReport.of_settlement(self.key, wad(price)))
 
     def advance(self, seconds: int) -> None:
@@ -94,7 +97,7 @@ class DatedMarket:
         for bucket in range(buckets):
             self.go_to(self.expiry - WINDOW + BUCKET * bucket)
             if bucket == 0:
-                self.market.set_price(SYMBOL, price)
+                self.market.set_price(self.symbol, price)
             self.system.expiries.transact("observe", self.underlying, self.expiry, sender=OBSERVER.address)
         self.go_to(self.expiry)
 

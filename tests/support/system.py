@@ -300,18 +300,18 @@ def publish_by_quorum(feed: Contract, prices: Mapping[int, Decimal | int | str])
     submit_reports(feed, feed, *(SignedReport(underlying, wad(price)) for underlying, price in prices.items()))
 
 
-def publish_reports(system: System, target: Contract, *reports: SignedReport) -> None:
+def publish_reports(system: System, target: Contract, *reports: SignedReport) -> Receipt:
     """The same signers publish anything, as of now, to the contract that takes it."""
-    submit_reports(system.quorum_feed, target, *reports)
+    return submit_reports(system.quorum_feed, target, *reports)
 
 
-def submit_reports(feed: Contract, target: Contract, *reports: SignedReport) -> None:
+def submit_reports(feed: Contract, target: Contract, *reports: SignedReport) -> Receipt:
     """The same, where there is no whole system yet."""
     batch = ReportBatch(feed.call("epoch"), feed.evm.timestamp, reports)
     domain = QuorumDomain(feed.evm.chain_id, feed.address)
     signatures = [domain.sign(batch, development_key(number)) for number in QUORUM_ACCOUNTS]
     complete = domain.aggregate(batch, signatures, feed.call("signers"), feed.call("threshold"))
-    target.transact("submit", *submit_arguments(batch, complete))
+    return target.transact("submit", *submit_arguments(batch, complete))
 
 
 def local_network() -> Network:
