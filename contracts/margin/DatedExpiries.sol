@@ -10,6 +10,7 @@ import {ExpiryQuote, SurfaceWord} from "../types/ExpiryQuote.sol";
 import {Expiry, Strike} from "./Dated.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
 import {Rounding} from "./Rounding.sol";
+import {Zeroed} from "./Zeroed.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice Expiries of a portfolio, made from their quotes when a leg first asks for them.
@@ -34,24 +35,12 @@ library DatedExpiries {
             keys[i] = key << 1;
         }
         gathered.expiryKeys = keys;
-        gathered.expiries = allocate(count);
-    }
-
-    /// @dev Zeros are copied from beyond calldata, which costs a third of what an allocation of the compiler's does.
-    function allocate(uint256 count) private pure returns (Expiry[] memory expiries) {
+        uint256 list = Zeroed.list(count, EXPIRY_SIZE);
+        Expiry[] memory expiries;
         assembly ("memory-safe") {
-            expiries := mload(0x40)
-            mstore(expiries, count)
-            let place := add(expiries, 32)
-            let end := add(place, shl(5, count))
-            let expiry := end
-            for {} lt(place, end) { place := add(place, 32) } {
-                mstore(place, expiry)
-                expiry := add(expiry, EXPIRY_SIZE)
-            }
-            calldatacopy(end, calldatasize(), sub(expiry, end))
-            mstore(0x40, expiry)
+            expiries := list
         }
+        gathered.expiries = expiries;
     }
 
     /// @notice Place of the expiry with a key, which stands in its instruments' ids.

@@ -8,6 +8,7 @@ import {Margin} from "../types/Margin.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
 import {Expiry} from "./Dated.sol";
 import {Rounding} from "./Rounding.sol";
+import {Zeroed} from "./Zeroed.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
 /// @notice Everything a portfolio holds in one underlying.
@@ -86,6 +87,8 @@ library Exposures {
     uint256 internal constant QUANTITY_LIMIT = 1 << 112;
     uint256 internal constant PRICE_LIMIT = 1 << 96;
     uint256 internal constant LEG_LIMIT = 256;
+    /// @dev Of an `Exposure` in memory.
+    uint256 internal constant EXPOSURE_SIZE = 512;
     int256 internal constant ONE = 1e18;
     uint256 internal constant HIGHEST_PRICE_RATIO = 1e24;
 
@@ -128,7 +131,10 @@ library Exposures {
     /// @notice An empty exposure a quote; multipliers are left for the caller.
     function fromQuotes(Quote[] calldata quotes, uint256 lookup) internal pure returns (Exposure[] memory exposures) {
         uint256 count = quotes.length;
-        exposures = allocate(count);
+        uint256 list = Zeroed.list(count, EXPOSURE_SIZE);
+        assembly ("memory-safe") {
+            exposures := list
+        }
         uint256 last;
         for (uint256 i; i < count; ++i) {
             Quote calldata quote = quotes[i];
@@ -139,24 +145,13 @@ library Exposures {
             uint256 index = quote.index;
             requirePrice(underlying, index);
             OracleState state = quote.state;
-            exposures[i] = Exposure({
-                underlying: underlying,
-                trusted: state < OracleState.Stale,
-                halted: state == OracleState.Halted,
-                index: index,
-                multiplier: 0,
-                stableShock: priceShockDown(underlying, quote.stable, index),
-                secondShock: state == OracleState.Wide ? secondShockDown(underlying, quote.second, index) : int256(0),
-                linearValue: 0,
-                longQuantity: 0,
-                shortQuantity: 0,
-                positionQuantity: 0,
-                firstExpiry: 0,
-                optionDelta: 0,
-                optionStableChange: 0,
-                optionSecondChange: 0,
-                optionsSold: 0
-            });
+            Exposure memory exposure = exposures[i];
+            exposure.underlying = underlying;
+            exposure.trusted = state < OracleState.Stale;
+            exposure.halted = state == OracleState.Halted;
+            exposure.index = index;
+            exposure.stableShock = priceShockDown(underlying, quote.stable, index);
+            if (state == OracleState.Wide) exposure.secondShock = secondShockDown(underlying, quote.second, index);
         }
     }
 
@@ -185,15 +180,6 @@ library Exposures {
             atStable += exposure.optionStableChange;
             atSecond += exposure.optionSecondChange;
             return positivePart(-(atStable < atSecond ? atStable : atSecond));
-        }
-    }
-
-    /// @dev Entries are not allocated: the caller puts one in each.
-    function allocate(uint256 count) private pure returns (Exposure[] memory exposures) {
-        assembly ("memory-safe") {
-            exposures := mload(0x40)
-            mstore(exposures, count)
-            mstore(0x40, add(exposures, shl(5, add(count, 1))))
         }
     }
 
