@@ -20,6 +20,8 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 /// @param nodes Of the nodes of one expiry, three words each: the forward's logarithm, the forward, and what its options
 ///        are worth more than now, exact.
 /// @param own Of a list that no book keeps.
+/// @param scales Of how much shocks of volatility are scaled, two words each: for which terms, and the scale, wad.
+/// @param scalesEnd Beyond the last scale.
 struct Plan {
     uint256 entries;
     uint256 count;
@@ -27,6 +29,8 @@ struct Plan {
     uint256 upEntry;
     uint256 nodes;
     uint256 own;
+    uint256 scales;
+    uint256 scalesEnd;
 }
 
 /// @notice Values of options at the nodes of a risk book.
@@ -41,6 +45,7 @@ library Lattice {
     uint256 internal constant NODE_SIZE = 96;
     int256 internal constant LOWEST_FACTOR = 250000000000000000;
     uint256 internal constant TENOR_UNIT = 30 days * 1e18;
+    uint256 internal constant MOST_SCALES = 8;
     uint256 internal constant SLOPE_MASK = 0xfffffffffff00000000;
     uint256 internal constant LEVEL_MASK = 0xffffffffffff0000000000000000;
     /// @dev Of `NormalDistribution`, as numbers.
@@ -222,9 +227,7 @@ library Lattice {
         unchecked {
             uint256 volatilities = book.volatilityShocks;
             factors = allocate(64 * volatilities);
-            uint256 ratio = TENOR_UNIT / FixedPointMathLib.max(tenor, record.shortestTenorOf());
-            int256 power = FixedPointMathLib.lnWad(int256(ratio)) * int256(record.volatilityTenorPowerOf());
-            int256 scale = FixedPointMathLib.expWad(power.divDown(1e9));
+            int256 scale = scaleOf(plan, tenor, record.shortestTenorOf(), record.volatilityTenorPowerOf());
             uint256 shocks = record.shocks() + 8 * book.priceShocks;
             (uint256 nodes, uint256 ends) = (plan.nodes, plan.ends);
             assembly ("memory-safe") {
@@ -240,6 +243,30 @@ library Lattice {
                     shocks := add(shocks, 8)
                 }
             }
+        }
+    }
+
+    /// @dev (30 d / max(T, shortest))^p, wad, found once for all expiries of equal terms: underlyings have dates in common.
+    function scaleOf(
+        Plan memory plan,
+        uint256 tenor,
+        uint256 shortest,
+        uint256 power
+    ) private pure returns (int256 scale) {
+        unchecked {
+            uint256 terms = (tenor << 64) | (shortest << 32) | power;
+            (uint256 place, uint256 end) = (plan.scales, plan.scalesEnd);
+            for (; place != end; place += 64) {
+                if (wordAt(place) == terms) return int256(wordAt(place + 32));
+            }
+            uint256 ratio = TENOR_UNIT / FixedPointMathLib.max(tenor, shortest);
+            int256 exponent = FixedPointMathLib.lnWad(int256(ratio)) * int256(power);
+            scale = FixedPointMathLib.expWad(exponent.divDown(1e9));
+            if (end == 0) plan.scales = end = allocate(64 * MOST_SCALES);
+            else if (end == plan.scales + 64 * MOST_SCALES) return scale;
+            setWord(end, terms);
+            setWord(end + 32, uint256(scale));
+            plan.scalesEnd = end + 64;
         }
     }
 
@@ -274,7 +301,7 @@ library Lattice {
                     let lane := mload(shl(4, sar(32, position))) // of unsigned shifts solc makes a mask
                     let t := and(position, 0xffffffff)
                     chance := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)
-                    chance := add(chance, and(shr(64, lane), LEVEL_MASK))
+                    chance := add(chance, and(shr(64, lane), mload(0)))
                 }
             }
             mstore(0, LEVEL_MASK) // fetched from there for less than it is made for
