@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from ballast.chain.artifacts import checkout_root, load_artifacts
 from ballast.chain.codec import encode_constructor
 from ballast.chain.ids import account_id
 from ballast.chain.order_files import order_document
-from ballast.chain.orders import Match, OrderFlags, SignedOrder, settle_calldata, triggered
-from ballast.errors import RequestRefused
+from ballast.chain.orders import OrderFlags, SignedOrder, triggered
 from ballast.matcher.admission import Admission, Exposure
 from ballast.matcher.refusals import Refused
 from tests.integration.conftest import Stage
+from tests.support.edges import is_settled_by_the_chain, largest
 from tests.support.floor import WAD, Exchange
 
 PRICE = 2_500.0
@@ -27,24 +26,6 @@ PRICE = 2_500.0
 @pytest.fixture
 def exchange(stage: Stage, tmp_path: Path) -> Exchange:
     return Exchange.on(stage, tmp_path)
-
-
-def is_settled_by_the_chain(exchange: Exchange, taker: SignedOrder, maker: SignedOrder) -> bool:
-    data = "0x" + settle_calldata([taker, maker], [Match(0, 1, abs(taker.order.size))]).hex()
-    try:
-        exchange.system.connection.request("eth_call", {"to": exchange.domain.exchange, "data": data}, "latest")
-    except RequestRefused:
-        return False
-    return True
-
-
-def largest(holds: Callable[[int], bool], most: int) -> int:
-    """The largest number for which it holds; it holds for 1 and not for `most`."""
-    least = 1
-    while most - least > 1:
-        middle = (least + most) // 2
-        least, most = (middle, most) if holds(middle) else (least, middle)
-    return least
 
 
 @pytest.mark.parametrize(
@@ -79,7 +60,7 @@ def test_admit__largest_order_that_is_granted__is_the_largest_that_settles(
     def settles(steps: int) -> bool:
         plain = exchange.signed(maker, 1, prices[symbol], symbol).order
         other = exchange.domain.sign(replace(plain, size=-side * steps * step), maker)
-        return is_settled_by_the_chain(exchange, order(steps), other)
+        return is_settled_by_the_chain(exchange.system, [order(steps)], [other])
 
     most = 100 * WAD // step
     assert largest(is_granted, most) == largest(settles, most) > 1

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from ballast.errors import BallastError
 from ballast.matcher.audit import NoReceipt, audited, receipt_in
-from ballast.matcher.client import MatcherClient
 from ballast.matcher.records import Withdraw
 from ballast.matcher.signatures import MatcherDomain, sign
 from ballast.matcher.views import Names
+from tests.support.asking import Direct
 from tests.support.counter import DOMAIN, NAMES, Counter, key_of
 
 WHOLE = "/journal?first=1&most=1000"
 STATEMENTS = MatcherDomain(DOMAIN.chain_id, DOMAIN.exchange)
-
-
-class Direct(MatcherClient):
-    """The client, on an application instead of a network; what it hears can be bent."""
-
-    def __init__(self, app: Any) -> None:
-        self._client = TestClient(app)
-        self.bend: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda path, answer: answer
-
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer: dict[str, Any] = self._client.request(method, path, json=body).json()
-        return self.bend(path, answer)
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from ballast.matcher.records import (
     Take,
     Withdraw,
 )
-from tests.support.matching import BTC, ETH, Floor, check_books, replayed, snapshot
+from ballast.matcher.snapshots import dump
+from tests.support.matching import BTC, ETH, Floor, check_books, reloaded, replayed, snapshot
 
 FLAGS = [OrderFlags.NONE, OrderFlags.NONE, OrderFlags.POST_ONLY, OrderFlags.FILL_OR_KILL]
 
@@ -160,6 +161,11 @@ class MatcherMachine(RuleBasedStateMachine):
         rests = [engine.orders[key].size - self.chain.totals.get(key, 0) for key in (taker, maker)]
         return min(size, *rests)
 
+    @rule()
+    def compact(self) -> None:
+        """From here on it is an engine that was read from a snapshot; the replay at the end knows of none."""
+        self.floor.engine = reloaded(self.floor.engine, self.policy)
+
     @rule(depth=st.integers(1, 6))
     def fork(self, depth: int) -> None:
         block = max(0, self.chain.height - depth)
@@ -228,6 +234,7 @@ class MatcherMachine(RuleBasedStateMachine):
             written = [json.dumps(one.as_dict()) for one in self.floor.commands]
             again = replayed([Command.of(json.loads(one)) for one in written], self.policy)
             assert snapshot(again) == snapshot(self.floor.engine)
+            assert dump(again) == dump(self.floor.engine)
 
 
 class TestSequences(MatcherMachine.TestCase):

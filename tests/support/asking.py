@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+from fastapi.testclient import TestClient
 
+from ballast.matcher.client import MatcherClient
 from ballast.matcher.refusals import PROBLEMS
 from tests.support.counter import Counter
 
@@ -36,3 +38,15 @@ def code_of(answer: httpx.Response) -> str:
     assert body["type"] == f"/problems/{body['code']}"
     assert body["title"] and body["detail"]
     return str(body["code"])
+
+
+class Direct(MatcherClient):
+    """The client, on an application instead of a network; what it hears can be bent."""
+
+    def __init__(self, app: Any) -> None:
+        self._client = TestClient(app)
+        self.bend: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda path, answer: answer
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.request(method, path, json=body).json()
+        return self.bend(path, answer)

@@ -65,12 +65,13 @@ class Counter:
     limit: RateLimit = field(default_factory=lambda: RateLimit(1_000, 1_000))
     policy: ServicePolicy = field(default_factory=ServicePolicy)
     journal: type[Journal] = Journal
+    segment_entries: int = 100_000
 
     def __post_init__(self) -> None:
         self.door, self.operator = OpenDoor(), key_of("operator")
         self._nonces: Iterator[int] = count(1)
         self.opened = self.journal(self.path)
-        self.sequencer = Sequencer(self.opened)
+        self.sequencer = Sequencer(self.opened, segment_entries=self.segment_entries)
         views = Views(self.sequencer, Names(NAMES))
         self.feed = Feed(self.sequencer, views)
         self.matcher = Matcher(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import count
@@ -12,6 +13,7 @@ from ballast.chain.orders import Order, OrderFlags, as_legs
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.engine import Engine
 from ballast.matcher.records import Accept, Answer, Ask, Changes, Close, Command, OrderRecord, OrderState, RequestRecord
+from ballast.matcher.snapshots import dump, load
 
 ETH, BTC = perp_of(1), perp_of(2)
 FAR = 2_000_000_000
@@ -102,6 +104,11 @@ def snapshot(engine: Engine) -> dict[str, Any]:
             if any(True for _ in book.resting(buys))
         },
     }
+
+
+def reloaded(engine: Engine, policy: SelfTrade = SelfTrade.NEWEST) -> Engine:
+    """The same engine, written down and read again."""
+    return load(json.loads(json.dumps(dump(engine))), policy)
 
 
 def replayed(commands: Iterable[Command], policy: SelfTrade = SelfTrade.NEWEST) -> Engine:

@@ -60,6 +60,7 @@ class MatcherSettings(Settings):
         self_trade: Which of two crossing orders of one owner goes.
         requests_per_second: Of one client; `burst` at once.
         most_orders: Of an account, alive at once.
+        segment_entries: Entries after which the journal goes on in a new file: a start replays no more.
         drain_seconds: Given to what is matched when the matcher is stopped.
         url: Where the clients' commands find a matcher.
     """
@@ -75,6 +76,7 @@ class MatcherSettings(Settings):
     requests_per_second: float = Field(default=20, validation_alias="BALLAST_MATCHER_REQUESTS_PER_SECOND")
     burst: int = Field(default=100, validation_alias="BALLAST_MATCHER_BURST")
     most_orders: int = Field(default=200, validation_alias="BALLAST_MATCHER_MOST_ORDERS")
+    segment_entries: int = Field(default=100_000, validation_alias="BALLAST_MATCHER_SEGMENT_ENTRIES")
     drain_seconds: float = Field(default=30, validation_alias="BALLAST_MATCHER_DRAIN_SECONDS")
     url: str = Field(default="http://127.0.0.1:8650", validation_alias="BALLAST_MATCHER_URL")
 

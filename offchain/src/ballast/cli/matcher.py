@@ -59,6 +59,11 @@ matcher.add_command(rfq)
 )
 @click.option("--most-orders", type=click.IntRange(1), help="Of an account, alive at once.  [default: 200]")
 @click.option("--requests-per-second", type=float, help="Of one client, 100 at once.  [default: 20]")
+@click.option(
+    "--segment-entries",
+    type=click.IntRange(1),
+    help="Of one file of the journal; a start replays one.  [default: 100000]",
+)
 @click.option("--drain-seconds", type=float, help="Given to what is matched at the end.  [default: 30]")
 @click.option("--poll", type=float, default=0.5, show_default=True, help="Seconds between looks for a new block.")
 @click.option("--json-logs", is_flag=True, help="One JSON document a line, for machines.")

@@ -204,6 +204,11 @@ class OrderBook:
             self._sides[entry.buys].add(entry)
         return placement
 
+    def restore(self, entry: Entry) -> None:
+        """Puts an order back that was there, and crosses none that is."""
+        self._entries[entry.key] = entry
+        self._sides[entry.buys].add(entry)
+
     def remove(self, key: str) -> Entry | None:
         """Takes an order out; None where it is not in."""
         entry = self._entries.pop(key, None)

@@ -66,7 +66,7 @@ def assembled(connect: Callable[[], System], key: LocalAccount, settings: Matche
         if not store.bind(domain.chain_id, system.address("Clearinghouse")):
             raise ConfigurationError(f"{settings.data} belongs to another deployment; set --data to a new folder")
         journal.bind(domain.chain_id, domain.exchange, policy.value)
-        sequencer, metrics = Sequencer(journal, policy), Metrics()
+        sequencer, metrics = Sequencer(journal, policy, settings.segment_entries), Metrics()
         opened.callback(sequencer.close)
         views = Views(sequencer, Names.of(system))
         service = ServicePolicy(most_orders=settings.most_orders)

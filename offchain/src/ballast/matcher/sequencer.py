@@ -6,6 +6,7 @@ it nor who looks at a book. A journal that cannot be written ends all: what the 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,27 +14,49 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from ballast.errors import BallastError
+from ballast.errors import BallastError, ConfigurationError
 from ballast.matcher.book import SelfTrade
 from ballast.matcher.engine import Engine
 from ballast.matcher.journal import Journal, encode
 from ballast.matcher.records import Changes, Command
+from ballast.matcher.snapshots import dump, load
 
 Listener = Callable[[Changes], None]
+# A start replays that many in some ten seconds.
+SEGMENT_ENTRIES = 100_000
 
 
 class JournalFailed(BallastError):
     """The journal cannot be written, or is closed: it is not known whether what waited for it is on disk."""
 
 
+def _engine_of(journal: Journal, policy: SelfTrade) -> Engine:
+    snapshot = journal.snapshot()
+    try:
+        return Engine(policy) if snapshot is None else load(snapshot, policy)
+    except ValueError as fault:
+        raise ConfigurationError(f"the journal's snapshot: {fault}") from None
+
+
 class Sequencer:
     """An engine before its journal, whole after any kill. Whoever holds `state` may read it."""
 
-    def __init__(self, journal: Journal, policy: SelfTrade = SelfTrade.NEWEST) -> None:
+    def __init__(
+        self, journal: Journal, policy: SelfTrade = SelfTrade.NEWEST, segment_entries: int = SEGMENT_ENTRIES
+    ) -> None:
+        """Takes up what the journal holds.
+
+        Args:
+            segment_entries: Entries after which the journal goes on in a new file: a start replays no more.
+
+        Raises:
+            ConfigurationError: It cannot be read.
+        """
         self.policy = policy
         self._journal = journal
+        self._segment_entries = segment_entries
         self._lock = threading.RLock()
-        self._engine = Engine(policy)
+        self._engine = _engine_of(journal, policy)
         self._listeners: list[Listener] = []
         for command in journal.replay():
             self._engine.apply(command)
@@ -42,6 +65,7 @@ class Sequencer:
         self._unwritten: list[str] = []
         self._outbox: deque[tuple[int, Callable[[], None], Callable[[BallastError], None]]] = deque()
         self._entered = self._written = len(journal)
+        self._in_segment = journal.in_segment
         self._fault: JournalFailed | None = None
         self._is_lost = False
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -74,6 +98,9 @@ class Sequencer:
             for changes in found:
                 for listener in self._listeners:
                     listener(changes)
+            self._in_segment += len(bodies)
+            if self._in_segment >= self._segment_entries:
+                self._compact()
             return found
 
     def commit(self, *commands: Command) -> list[Changes]:
@@ -126,6 +153,16 @@ class Sequencer:
             self._waiting.notify_all()
         self._writer.join()
         self._journal.close()
+
+    def _compact(self) -> None:
+        """Goes on in a new file of the journal, once all that has been entered is in the old one."""
+        self.on_disk().result()
+        try:
+            self._journal.start_segment(dump(self._engine))
+        except (OSError, sqlite3.Error) as fault:
+            self._give_up(fault)
+            self.require_writable()
+        self._in_segment = 0
 
     def _when_written(self, tell: Callable[[], None], fail: Callable[[BallastError], None]) -> None:
         with self._waiting:

@@ -42,7 +42,7 @@ class State:
         self.fill_count = 0
         self.batch_count = 0
         self.request_count = 0
-        self._by_nonce: dict[tuple[int, int], str] = {}
+        self.by_nonce: dict[tuple[int, int], str] = {}
         self._by_account: dict[int, dict[str, None]] = {}
         self.groups: dict[Hashable, list[str]] = {}
         self.expiries: list[tuple[int, int, str]] = []
@@ -55,7 +55,7 @@ class State:
 
     def find(self, account: int, nonce: int) -> OrderRecord | None:
         """The newest order of an account's nonce."""
-        key = self._by_nonce.get((account, nonce))
+        key = self.by_nonce.get((account, nonce))
         return None if key is None else self.orders[key]
 
     def orders_of(self, account: int) -> list[OrderRecord]:
@@ -143,13 +143,18 @@ class State:
         self.receipt = next_receipt(self.receipt, order_hash, self.sequence, time)
         signed = SignedOrder(order, bytes.fromhex(signature[2:]))
         record = OrderRecord(order_hash, signed, self.sequence, time, self.receipt, request=request)
+        self.remember(record)
+        heapq.heappush(self.expiries, (order.expiry, record.sequence, record.hash))
+        return record
+
+    def remember(self, record: OrderRecord) -> None:
+        """Of orders of one nonce, the last that is remembered is found by it."""
+        order = record.order
         self.orders[record.hash] = record
-        self._by_nonce[order.account, order.nonce] = record.hash
+        self.by_nonce[order.account, order.nonce] = record.hash
         self._by_account.setdefault(order.account, {})[record.hash] = None
         if record.group is not None:
             self.groups.setdefault(record.group, []).append(record.hash)
-        heapq.heappush(self.expiries, (order.expiry, record.sequence, record.hash))
-        return record
 
     # Forgetting ------------------------------------------------------------------------------------------------
 
@@ -159,8 +164,8 @@ class State:
         del self._by_account[order.account][record.hash]
         if not self._by_account[order.account]:
             del self._by_account[order.account]
-        if self._by_nonce.get((order.account, order.nonce)) == record.hash:
-            del self._by_nonce[order.account, order.nonce]
+        if self.by_nonce.get((order.account, order.nonce)) == record.hash:
+            del self.by_nonce[order.account, order.nonce]
         if record.group is not None:
             self.groups[record.group].remove(record.hash)
             if not self.groups[record.group]:
