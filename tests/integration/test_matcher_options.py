@@ -10,14 +10,17 @@ import pytest
 
 from ballast.chain.connection import Connection
 from ballast.chain.contracts import Deployment, System
-from ballast.chain.ids import option_of
-from ballast.chain.orders import OrderDomain, SignedOrder, as_legs, limit_order
+from ballast.chain.ids import future_of, option_of, perp_of
+from ballast.chain.orders import Match, OrderDomain, SignedOrder, as_legs, limit_order, settle_calldata
 from ballast.deployment.config import read_network
 from ballast.matcher.admission import Admission, Exposure
 from ballast.matcher.refusals import Refused
+from ballast.matcher.requests import MOST_LEGS
+from ballast.matcher.settler import MOST_GAS
 from ballast.risk.book import first_book
 from tests.support.dated import STEP_EXPONENT, DatedMarket
 from tests.support.edges import is_settled_by_the_chain, largest
+from tests.support.evm import decode_log
 from tests.support.node import node_evm
 from tests.support.system import LOCAL, Market, Trader, deploy_on, trader, wad
 
@@ -25,6 +28,10 @@ TAKER, HEDGED, MAKER = trader("edge taker"), trader("hedged taker"), trader("edg
 STEP = 10**STEP_EXPONENT
 # More than any of them can afford.
 MOST = 1_000 * 10**18 // STEP
+
+
+def to_bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
 @dataclass(frozen=True)
@@ -105,3 +112,38 @@ def test_admit__largest_order_for_options_that_is_granted__is_the_largest_that_s
         return is_settled_by_the_chain(options.system, package(who, steps), package(MAKER, -steps))
 
     assert largest(is_granted, MOST) == largest(settles, MOST) > 1
+
+
+def test_settle__as_many_legs_as_a_request_may_have__fits_into_a_transaction(options: Options) -> None:
+    """Calls and puts of three strikes, the future and the perpetual, for accounts that have none of the options."""
+    dated = options.dated
+    strikes = [(strike, is_put) for strike in dated.strikes for is_put in (False, True)]
+    instruments = [option_of(dated.underlying, dated.expiry, wad(one), is_put=is_put) for one, is_put in strikes]
+    instruments += [future_of(dated.underlying, dated.expiry), perp_of(dated.underlying)]
+    assert len(instruments) == MOST_LEGS
+
+    def package(who: Trader, side: int) -> list[SignedOrder]:
+        orders = [
+            limit_order(
+                who.address,
+                one,
+                side * wad("0.1"),
+                dated.mark(int(dated.system.clearinghouse.call("instrumentIndexOf", one))),
+                dated.expiry,
+                number,
+            )
+            for number, one in enumerate(instruments, 2_000)
+        ]
+        return [options.domain.sign(one, who.key) for one in as_legs(orders, 9)]
+
+    takers, makers = package(TAKER, 1), package(MAKER, -1)
+    matches = [Match(place, MOST_LEGS + place, wad("0.1")) for place in range(MOST_LEGS)]
+    data = "0x" + settle_calldata([*takers, *makers], matches).hex()
+    node = options.dated.system.evm.node
+    before = node.request("evm_snapshot")
+    request = {"from": node.request("eth_accounts")[0], "to": options.domain.exchange, "data": data}
+    mined = node.request("eth_sendTransactionSync", request | {"gas": hex(MOST_GAS)})
+    node.request("evm_revert", before)
+    told = [decode_log(log["address"], [*map(to_bytes, log["topics"])], to_bytes(log["data"])) for log in mined["logs"]]
+    assert sum(one is not None and one.name == "OrderFilled" for one in told) == 2 * MOST_LEGS
+    assert int(mined["gasUsed"], 16) < MOST_GAS // 4

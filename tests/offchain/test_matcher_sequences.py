@@ -84,6 +84,27 @@ class MatcherMachine(RuleBasedStateMachine):
         expiry = self.clock + lifetime
         self.floor.ask((ETH, size, 100), (BTC, -size, 100), who=who, until=100, expiry=expiry)
 
+    @rule(
+        who=st.integers(1, 4),
+        size=st.integers(-4, 4).filter(bool),
+        quotes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(-1, 3)), min_size=1, max_size=4),
+        lifetime=st.integers(1, 60),
+        is_signed=st.booleans(),
+    )
+    def ask_and_match(
+        self, who: int, size: int, quotes: list[tuple[int, int, int]], lifetime: int, is_signed: bool
+    ) -> None:
+        """A request from its opening to its end, with quotes of which most are within the taker's limits."""
+        side = 1 if size > 0 else -1
+        legs = (ETH, size, 100), (BTC, -size, 100)
+        expiry = self.clock + lifetime
+        request = self.floor.ask(*legs, who=who if is_signed else 0, until=100, expiry=expiry)
+        for maker, first, second in quotes:
+            limits = 100 - side * first, 100 + side * second
+            self.floor.quote(request, maker, *limits, expiry=self.clock + 30)
+        taken = Take(request.id, self.floor.legs(who, *legs, expiry=expiry), 60)
+        self.floor.give(Close(request.id, 100) if is_signed else taken)
+
     @rule(data=st.data(), who=st.integers(1, 4), limits=st.tuples(*[st.integers(98, 102)] * 2))
     def quote(self, data: st.DataObject, who: int, limits: tuple[int, int]) -> None:
         if self.floor.engine.requests:
@@ -223,11 +244,11 @@ class MatcherMachine(RuleBasedStateMachine):
     def requests_that_are_over_hold_nothing(self) -> None:
         engine = self.floor.engine
         for request in engine.requests.values():
-            live = [engine.orders[key].state is not OrderState.DEAD for key in request.taker]
-            if request.closed_at is not None and not any(live):
-                assert all(engine.orders[key].state is OrderState.DEAD for one in request.quotes for key in one)
-            if request.closed_at is not None and any(live):
-                assert all(engine.orders[key].pending for key in request.taker)
+            takers = [engine.orders[key] for key in request.taker]
+            if request.closed_at is None or any(one.pending for one in takers):
+                continue
+            assert all(one.state is OrderState.DEAD for one in takers), "it waits for nothing"
+            assert all(engine.orders[key].state is OrderState.DEAD for one in request.quotes for key in one)
 
     def teardown(self) -> None:
         if hasattr(self, "floor"):
