@@ -14,6 +14,7 @@ import {
 } from "../interfaces/IClearinghouseAdmin.sol";
 import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {ExpiryPhase, IExpiries} from "../interfaces/IExpiries.sol";
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {BILLION, RAY} from "../math/FixedPoint.sol";
 import {InstrumentId, InstrumentKind, OptionType, instrumentIdOf, perpOf} from "../types/InstrumentId.sol";
 import {Market, unpackTerms} from "./Market.sol";
@@ -25,8 +26,8 @@ import {Totals} from "./WorkingSet.sol";
 /// @title The clearinghouse's setters
 /// @notice Runs only as the clearinghouse's delegate, on the clearinghouse's storage; alone it is an empty shell that
 ///         obeys nobody.
-/// @dev Re-entrancy: they need no lock, as they call nothing but a token's `decimals` at listing, and the one that writes what
-///      an act in progress holds in memory refuses to run under the lock.
+/// @dev Re-entrancy: they need no lock, as they call nothing but a token's `decimals` at listing and views of the protocol's own,
+///      and the one that writes what an act in progress holds in memory refuses to run under the lock.
 contract ClearinghouseAdmin is IClearinghouseAdmin, Vault, Markets, AccessManaged {
     uint256 private constant MAX_PAUSE = 7 days;
     uint256 private constant MIN_CAP_RAMP = 1 days;
@@ -131,6 +132,10 @@ contract ClearinghouseAdmin is IClearinghouseAdmin, Vault, Markets, AccessManage
     function setDepositCap(uint8 asset, uint96 cap, uint32 rampSeconds) external restricted {
         _requireAtLeast("asset", asset, 1);
         StoredAsset storage stored = _asset(asset);
+        // One unit of it would keep an account from being margined, and so from being liquidated.
+        if (cap != 0 && !IMarginEngine(_marginEngine).covers(asset, stored.underlying)) {
+            revert IMarginEngine.AssetNotInBook(asset);
+        }
         uint256 current = _capOf(stored);
         if (cap <= current) rampSeconds = 0;
         else _requireAtLeast("rampSeconds", rampSeconds, MIN_CAP_RAMP);

@@ -12,6 +12,7 @@ import {
 } from "../interfaces/IClearinghouseReports.sol";
 import {SIGNED_RAY, divDown} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Continued} from "./Continued.sol";
 import {Market} from "./Market.sol";
@@ -29,6 +30,12 @@ contract ClearinghouseReports is IClearinghouseReports, Portfolios, Continued {
     function portfolioOf(AccountId account) external view returns (Portfolio memory) {
         WorkingSet memory set = _view(account);
         return _portfolio(set, set.accounts[0]);
+    }
+
+    /// @inheritdoc IClearinghouseReports
+    function marginInPartsOf(AccountId account) external view returns (Margin memory, UnderlyingRisk[] memory) {
+        WorkingSet memory set = _view(account);
+        return _assessInParts(set, set.accounts[0]);
     }
 
     /// @inheritdoc IClearinghouseReports

@@ -2,18 +2,18 @@
 pragma solidity ^0.8.30;
 
 import {IClearinghouseWaterfall} from "../interfaces/IClearinghouseWaterfall.sol";
-import {Explanation, IMarginEngine} from "../interfaces/IMarginEngine.sol";
-import {BILLION, RAY, WAD, mulDivDown, mulDivUp, positivePart} from "../math/FixedPoint.sol";
+import {BILLION, RAY, WAD, mulDivDown, mulDivUp, mulWadDown, positivePart} from "../math/FixedPoint.sol";
+import {UnderlyingRisk} from "../types/Margin.sol";
 import {Claims} from "./Claims.sol";
 import {Market} from "./Market.sol";
 import {Portfolios} from "./Portfolios.sol";
 import {packPair, unpackPair} from "./Words.sol";
-import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
+import {OpenAccount} from "./WorkingSet.sol";
 
 /// @notice One leg of an account whose loss nobody pays.
 /// @param market What it is in.
 /// @param isLong Its side; the other one pays.
-/// @param weight Its part of the account's maintenance margin, wad.
+/// @param weight What it loses in the scan, wad.
 struct LosingLeg {
     Market market;
     bool isLong;
@@ -22,31 +22,35 @@ struct LosingLeg {
 
 /// @title Losses shared by the other side of the positions that made them
 /// @dev Who holds the other side of a leg has gained what the account cannot pay. What an account lacks is split over its legs
-///      by their Euler contributions to maintenance margin, of those that have a positive one: a hedge is nobody's loss. The
-///      other side of a leg pays by the unit, O(1), up to a part of its mark a day, and keeps its positions. What falls on options,
-///      whose price was paid in full, on collateral, and what the limit leaves, is for all who hold cash.
+///      by what each loses in the scan: a leg that gains there is a hedge, and nobody's loss. The other side of a leg pays by the
+///      unit, O(1), up to a part of its mark a day, and keeps its positions. What falls on options, whose price was paid in full,
+///      on collateral, and what the limit leaves, is for all who hold cash.
 abstract contract LossSharing is Portfolios, Claims {
     uint256 private constant BUDGET_PERIOD = 1 days;
 
-    /// @return legs Perpetuals and futures with a positive contribution.
-    /// @return total Σ of all positive contributions, wad.
+    /// @param parts What each underlying adds to the account's margin. Their losses are changed.
+    /// @return legs Perpetuals and futures that lose in the scan.
+    /// @return total What they lose, and what options and collateral of each underlying lose together, wad.
     function _losingLegs(
-        WorkingSet memory set,
-        OpenAccount memory account
-    ) internal view returns (LosingLeg[] memory legs, uint256 total) {
-        if (!_holdsLinear(account)) return (legs, 0);
-        Explanation memory explanation = IMarginEngine(_marginEngine)
-            .explain(_portfolio(set, account), set.quotes, set.expiries, set.settlementTokenUsd);
-        for (uint256 k; k < explanation.collateralContributions.length; ++k) {
-            total += positivePart(explanation.collateralContributions[k]);
-        }
-        legs = new LosingLeg[](explanation.positionContributions.length);
+        OpenAccount memory account,
+        UnderlyingRisk[] memory parts
+    ) internal pure returns (LosingLeg[] memory legs, uint256 total) {
+        uint256 places = account.header.positionCount;
+        legs = new LosingLeg[](places);
         uint256 count;
-        for (uint256 k; k < explanation.positionContributions.length; ++k) {
-            uint256 weight = positivePart(explanation.positionContributions[k]);
-            total += weight;
-            if (weight == 0 || account.positions[k].isOption()) continue;
-            legs[count++] = LosingLeg(account.markets[k], account.positions[k].sizeIn() > 0, weight);
+        for (uint256 k; k < places; ++k) {
+            if (account.positions[k].isOption()) continue;
+            Market memory market = account.markets[k];
+            int256 size = account.positions[k].sizeIn();
+            UnderlyingRisk memory part = _partOf(parts, market.id.underlyingOf());
+            int256 loss = mulWadDown(-mulWadDown(size, int256(market.mark)), part.shock);
+            part.loss -= loss;
+            if (loss <= 0) continue;
+            total += uint256(loss);
+            legs[count++] = LosingLeg(market, size > 0, uint256(loss));
+        }
+        for (uint256 i; i < parts.length; ++i) {
+            total += positivePart(parts[i].loss);
         }
         // Only shortens the array.
         assembly ("memory-safe") {
@@ -54,12 +58,14 @@ abstract contract LossSharing is Portfolios, Claims {
         }
     }
 
-    /// @dev Explaining a portfolio of many options costs as much as a bid on it.
-    function _holdsLinear(OpenAccount memory account) private pure returns (bool) {
-        for (uint256 k; k < account.header.positionCount; ++k) {
-            if (!account.positions[k].isOption()) return true;
+    /// @dev Every underlying of a position has a quote, hence a part.
+    function _partOf(
+        UnderlyingRisk[] memory parts,
+        uint8 underlying
+    ) private pure returns (UnderlyingRisk memory part) {
+        for (uint256 i; part.underlying != underlying; ++i) {
+            part = parts[i];
         }
-        return false;
     }
 
     /// @dev Charges the other sides on stored books, after every open account is written: what they hold by then pays.

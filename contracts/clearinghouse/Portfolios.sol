@@ -3,6 +3,8 @@ pragma solidity ^0.8.30;
 
 import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
+import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Market} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
@@ -11,6 +13,15 @@ import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
 /// @title What the margin engine is asked about, as structs: for reports and explanations, where gas is no concern
 abstract contract Portfolios is MarginCheck {
+    /// @dev Margin, and what each underlying adds to it.
+    function _assessInParts(
+        WorkingSet memory set,
+        OpenAccount memory opened
+    ) internal view returns (Margin memory, UnderlyingRisk[] memory) {
+        return IMarginEngine(_marginEngine)
+            .assessInParts(_portfolio(set, opened), set.quotes, set.expiries, set.settlementTokenUsd);
+    }
+
     function _portfolio(
         WorkingSet memory set,
         OpenAccount memory opened

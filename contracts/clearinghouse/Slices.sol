@@ -5,7 +5,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
 import {WAD, mulDivDown, mulWadDown} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Slice, SlicedCollateral, SlicedPosition} from "../types/Slice.sol";
 import {LosingLeg, LossSharing} from "./LossSharing.sol";
 import {Market} from "./Market.sol";
@@ -33,12 +33,13 @@ abstract contract Slices is LossSharing {
         _requireOwner(toId);
         if (fromId == toId) revert IClearinghouseCore.SelfTrade(toId);
         (WorkingSet memory set, OpenAccount memory from, OpenAccount memory to) = _openSides(fromId, toId);
-        slice = ISliceDecider(_auctions).decide(context, _assess(set, from), uint64(from.header.positionNonce));
+        (Margin memory margin, UnderlyingRisk[] memory parts) = _assessInParts(set, from);
+        slice = ISliceDecider(_auctions).decide(context, margin, parts, uint64(from.header.positionNonce));
         if (slice.fraction > WAD) revert IClearinghouseCore.FractionOutOfRange(slice.fraction);
         if (slice.endsAuction) _setLiquidation(from, false);
         LosingLeg[] memory losing;
         uint256 weights;
-        if (slice.uncovered != 0) (losing, weights) = _losingLegs(set, from);
+        if (slice.uncovered != 0) (losing, weights) = _losingLegs(from, parts);
         if (slice.fraction != 0) {
             _payRewards(set, from, to, slice);
             _moveSlice(set, from, to, slice);

@@ -109,7 +109,8 @@ interface IClearinghouseAdmin {
     function listAsset(address token, uint8 underlying) external returns (uint8 asset);
 
     /// @notice Ramps the deposit cap linearly from the one in force to `cap` over `rampSeconds`, at least a day upwards;
-    ///         downwards it holds at once. Tokens above the cap stay and may leave.
+    ///         downwards it holds at once. Tokens above the cap stay and may leave. Reverts with
+    ///         `IMarginEngine.AssetNotInBook` where the risk book does not know the asset, and the cap is not 0.
     function setDepositCap(uint8 asset, uint96 cap, uint32 rampSeconds) external;
 
     /// @notice The bucket starts full, or keeps what is left in it where that is less.

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Slice} from "../types/Slice.sol";
 
 /// @title What the auctions do to accounts. Auctions only, under the lock
@@ -35,10 +35,12 @@ interface ISliceDecider {
 
     /// @notice Clearinghouse only, from within `sellSlice`.
     /// @param margin Of the account in auction, now.
+    /// @param parts What each underlying adds to it.
     /// @param positionNonce Its owner's changes of positions and collateral.
     function decide(
         bytes calldata context,
         Margin calldata margin,
+        UnderlyingRisk[] calldata parts,
         uint64 positionNonce
     ) external returns (Slice memory);
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 
 /// @notice A listed collateral token.
@@ -81,6 +82,9 @@ interface IClearinghouseReports {
     /// @notice What the margin engine is asked about, as the next act would see it: perpetuals and futures whose price is
     ///         trusted are realised, so that their value is in `cash`; what has expired is settled.
     function portfolioOf(AccountId account) external view returns (Portfolio memory);
+
+    /// @notice The account's margin, and what each underlying adds to it, as the next act would see it.
+    function marginInPartsOf(AccountId account) external view returns (Margin memory, UnderlyingRisk[] memory);
 
     function cashOf(AccountId account) external view returns (int256);
 

@@ -119,8 +119,8 @@ interface IExchange {
     ///         before stay dead. Owner or delegate.
     function keepAlive(AccountId account, uint40 until) external;
 
-    /// @notice Lets `delegate` trade, deposit and cancel for `account` until `expiry`, never withdraw, move or delegate.
-    ///         Its fills may lose at most `dailyLossBudget` a UTC day. A fill loses its fee and what it buys above the
+    /// @notice Lets `delegate` trade, bid, deposit and cancel for `account` until `expiry`, never withdraw, move or delegate.
+    ///         Bids cost nothing of what follows: a slice is worth at mark what it costs, or more. Its fills may lose at most `dailyLossBudget` a UTC day. A fill loses its fee and what it buys above the
     ///         lower, or sells below the higher, of mark and index; gains do not offset.
     ///         `expiry` 0 revokes at once and kills its orders; setting a delegate again keeps what it lost today. Only the
     ///         owner: a delegate can neither delegate nor widen itself. Nobody is appointed while the account is in auction:

@@ -19,7 +19,10 @@ struct RedemptionRequest {
 ///         sees coming, nor keeps a standing request to do so.
 interface IInsuranceFund {
     event Drawn(AccountId indexed to, uint256 requested, uint256 paid);
-    event OutflowLimitSet(uint32 hourlyFraction);
+    /// @dev What of a `Drawn` counts for one underlying; 0 for what follows none.
+    event DrawnFor(uint8 indexed underlying, uint256 paid);
+    event OutflowLimitSet(uint32 hourlyFraction, uint32 underlyingFraction);
+    event UnderlyingOutflowLimitSet(uint8 indexed underlying, uint32 fraction);
     event CooldownSet(uint32 cooldown);
     event AuctionsConnected(address auctions);
     event RedemptionRequested(address indexed holder, uint256 shares, uint40 readyAt, uint40 lapsesAt);
@@ -32,10 +35,15 @@ interface IInsuranceFund {
     error SharesAwaitRedemption(address holder, uint256 shares);
     error ParameterOutOfBounds(bytes32 name, uint256 value, uint256 bound);
 
-    /// @notice Auctions only. Grants up to `amount` for `to`, limited by what the fund has and by its outflow limit; the
-    ///         clearinghouse moves the cash from the fund's account in the same act.
+    /// @notice Auctions only. Grants for `to` what `coverOf` says; the clearinghouse moves the cash from the fund's account in the
+    ///         same act.
     /// @return paid Wad.
-    function draw(AccountId to, uint256 amount) external returns (uint256 paid);
+    function draw(
+        AccountId to,
+        uint256 amount,
+        uint8[] calldata underlyings,
+        int256[] calldata contributions
+    ) external returns (uint256 paid);
 
     /// @notice Asks to redeem `shares` of the caller after the cooldown. Replaces an earlier request; 0 withdraws it.
     function requestRedemption(uint256 shares) external;
@@ -43,15 +51,29 @@ interface IInsuranceFund {
     /// @notice Once: the auctions that may draw.
     function connect(address auctions) external;
 
-    /// @notice Of what the fund would hold had it paid nothing lately, what it pays out at once; what was paid is forgotten
-    ///         over an hour. 1e9 is one, within [1 %, 100 %]. Restricted.
-    function setOutflowLimit(uint32 hourlyFraction) external;
+    /// @notice Of what the fund would hold had it paid nothing lately, what it pays out at once: in all, and for any one
+    ///         underlying that has no limit of its own. What was paid is forgotten over an hour. 1e9 is one, each within
+    ///         [1 %, 100 %]. Restricted.
+    function setOutflowLimit(uint32 hourlyFraction, uint32 underlyingFraction) external;
+
+    /// @notice The limit of one underlying; 0 is that of all others. Of underlying 0: of debts that follow none. Restricted.
+    function setUnderlyingOutflowLimit(uint8 underlying, uint32 fraction) external;
 
     /// @notice Seconds from request to redemption, within [1, 30] days, for later requests. Restricted.
     function setCooldown(uint32 cooldown) external;
 
-    /// @notice What `draw` could pay now, wad.
+    /// @notice What the fund could pay out now, whatever for, wad.
     function available() external view returns (uint256);
+
+    /// @notice What `draw` would pay of `amount`: that, or `available` if less, is split over underlyings by their positive
+    ///         contributions to the maintenance margin of the account that lacks it, and of each part at most what its
+    ///         underlying has left is paid. Without a positive contribution all of it counts for underlying 0.
+    /// @param contributions Of each of `underlyings`.
+    function coverOf(
+        uint256 amount,
+        uint8[] calldata underlyings,
+        int256[] calldata contributions
+    ) external view returns (uint256 paid);
 
     /// @notice The fund's cash, wad.
     function reserves() external view returns (uint256);
@@ -62,8 +84,14 @@ interface IInsuranceFund {
     function redemptionRequestOf(address holder) external view returns (RedemptionRequest memory);
 
     /// @return hourlyFraction 1e9 is one.
+    /// @return underlyingFraction The same, of any one underlying without a limit of its own.
     /// @return paidLately What counts as paid within the hour now, wad.
-    function outflowLimit() external view returns (uint32 hourlyFraction, uint256 paidLately);
+    function outflowLimit() external view returns (uint32 hourlyFraction, uint32 underlyingFraction, uint256 paidLately);
+
+    /// @return fraction The limit in force, 1e9 is one.
+    /// @return paidLately What counts as paid for it within the hour now, wad.
+    /// @return left What could be paid for it now, as far as its own limit goes, wad.
+    function outflowOf(uint8 underlying) external view returns (uint32 fraction, uint256 paidLately, uint256 left);
 
     function cooldown() external view returns (uint32);
 

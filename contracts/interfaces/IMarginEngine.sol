@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
 
@@ -76,6 +76,14 @@ interface IMarginEngine {
         uint256 settlementTokenUsd
     ) external view returns (Margin memory);
 
+    /// @notice The same margin, and what each underlying adds to it: one a quote, in their order.
+    function assessInParts(
+        Portfolio calldata portfolio,
+        Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
+        uint256 settlementTokenUsd
+    ) external view returns (Margin memory, UnderlyingRisk[] memory);
+
     /// @notice Prices of futures and options, value unit a unit, wad, rounded down: the marks that `assess` values them at.
     ///         Once settled, what a unit pays.
     function optionPrices(
@@ -100,6 +108,10 @@ interface IMarginEngine {
     ///         by 5 % of where it stands an hour, in both directions: a smaller shock of one underlying can raise the
     ///         scan of a portfolio that it hedges (I31). Restricted.
     function setShockMultiplier(uint8 underlying, uint32 target) external;
+
+    /// @notice Whether the book in force, or blended towards, knows an asset and the underlying it follows: an account that holds
+    ///         what it does not know cannot be margined.
+    function covers(uint8 asset, uint8 underlying) external view returns (bool);
 
     /// @notice The multiplier in force now, 1e9 is one.
     function shockMultiplierOf(uint8 underlying) external view returns (uint256);

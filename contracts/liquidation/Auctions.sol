@@ -11,7 +11,7 @@ import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
 import {IExchange} from "../interfaces/IExchange.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Slice} from "../types/Slice.sol";
 import {AuctionMath, Sale} from "./AuctionMath.sol";
 import {AuctionParameterBounds} from "./AuctionParameterBounds.sol";
@@ -37,6 +37,13 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         uint128 proceeds; // P, wad
         uint128 shortfall; // max(0, −E) as last seen, wad
         uint128 premiumLeft; // what the insurance fund may still pay in premiums, wad
+    }
+
+    /// @dev What the insurance fund is asked for in a bid, wad, and what it is due to.
+    struct Cover {
+        uint256 insured;
+        uint8[] underlyings;
+        int256[] contributions;
     }
 
     /// @dev Cash that an account must leave in a shortfall, wad, and in which.
@@ -144,6 +151,7 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
     function decide(
         bytes calldata context,
         Margin calldata margin,
+        UnderlyingRisk[] calldata parts,
         uint64 positionNonce
     ) external returns (Slice memory slice) {
         if (msg.sender != address(clearinghouse)) revert NotClearinghouse(msg.sender);
@@ -157,8 +165,11 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         }
         _bringUp(terms.liquidated, auction, margin, parameters);
         Sale memory sale = _saleOf(auction, margin, parameters);
-        BidOutcome memory outcome = _outcome(auction, sale, parameters, terms);
-        if (outcome.fromInsurance != 0) insuranceFund.draw(terms.bidder, outcome.fromInsurance);
+        Cover memory cover = _coverFor(parts);
+        BidOutcome memory outcome = _outcome(auction, sale, parameters, terms, cover);
+        if (outcome.fromInsurance != 0) {
+            insuranceFund.draw(terms.bidder, cover.insured, cover.underlyings, cover.contributions);
+        }
         _emitBid(terms, auction, sale, outcome);
         _describe(slice, auction, outcome);
         auction.proceeds = (slice.keptCash + slice.payment).toUint128();
@@ -174,7 +185,8 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         if (margin.equity >= 0 || !_holdsNothing(account)) revert NotWorthless(account);
 
         uint256 debt = uint256(-margin.equity);
-        uint256 fromInsurance = insuranceFund.draw(account, debt);
+        // What it held, and where it lost, is gone: it counts for no underlying.
+        uint256 fromInsurance = insuranceFund.draw(account, debt, new uint8[](0), new int256[](0));
         clearinghouse.coverDebt(account, fromInsurance, debt - fromInsurance);
         emit WrittenOff(account, debt, fromInsurance, debt - fromInsurance);
         if (_auctions[account].id == 0) return;
@@ -229,10 +241,10 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         _requireUnrelated(terms, terms.bidder.ownerOf());
         (Auction memory auction, AuctionParameters memory parameters) = _auction(terms.liquidated);
         _requireTerms(terms, auction, clearinghouse.positionNonceOf(terms.liquidated));
-        Margin memory margin = clearinghouse.marginOf(terms.liquidated);
+        (Margin memory margin, UnderlyingRisk[] memory parts) = clearinghouse.marginInPartsOf(terms.liquidated);
         if (_hasRecovered(margin)) return outcome;
         _advance(auction, margin, parameters);
-        return _outcome(auction, _saleOf(auction, margin, parameters), parameters, terms);
+        return _outcome(auction, _saleOf(auction, margin, parameters), parameters, terms, _coverFor(parts));
     }
 
     /// @inheritdoc IAuctions
@@ -289,7 +301,8 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         Auction memory auction,
         Sale memory sale,
         AuctionParameters memory parameters,
-        Bid memory terms
+        Bid memory terms,
+        Cover memory cover
     ) private view returns (BidOutcome memory outcome) {
         (uint256 least, uint256 most) = AuctionMath.fractions(sale, _minimumFraction(parameters));
         outcome.fraction = Math.min(terms.fraction, most);
@@ -300,20 +313,34 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         (outcome.payment, outcome.reward, deficit) = AuctionMath.settlement(sale, outcome.fraction);
         uint256 price = AuctionMath.pricePerEquityUp(sale, outcome.fraction == AuctionMath.WAD);
         if (price > terms.maxPricePerEquity) revert PriceAboveMaximum(price, terms.maxPricePerEquity);
-        if (outcome.reward != 0) _fundReward(auction, outcome, deficit);
+        if (outcome.reward != 0) _fundReward(auction, outcome, deficit, cover);
     }
 
     /// @dev Who pays the reward: set-aside proceeds, first for the premium; then the insurance fund, for premiums only what
     ///      this auction has left of its share; then nobody.
-    function _fundReward(Auction memory auction, BidOutcome memory outcome, uint256 deficit) private view {
+    function _fundReward(
+        Auction memory auction,
+        BidOutcome memory outcome,
+        uint256 deficit,
+        Cover memory cover
+    ) private view {
         outcome.fromProceeds = Math.min(outcome.reward, auction.proceeds);
         uint256 premium = Math.saturatingSub(outcome.reward - deficit, outcome.fromProceeds);
         uint256 deficitLeft = outcome.reward - outcome.fromProceeds - premium;
-        uint256 insured = deficitLeft + Math.min(premium, auction.premiumLeft);
-        outcome.fromInsurance = Math.min(insured, insuranceFund.available());
+        cover.insured = deficitLeft + Math.min(premium, auction.premiumLeft);
+        outcome.fromInsurance = insuranceFund.coverOf(cover.insured, cover.underlyings, cover.contributions);
         outcome.uncovered = outcome.reward - outcome.fromProceeds - outcome.fromInsurance;
         // Not above what was left: both bound it.
         auction.premiumLeft -= uint128(Math.saturatingSub(outcome.fromInsurance, deficitLeft));
+    }
+
+    /// @dev What the fund pays counts for underlyings by what they add to maintenance margin.
+    function _coverFor(UnderlyingRisk[] memory parts) private pure returns (Cover memory cover) {
+        (cover.underlyings, cover.contributions) = (new uint8[](parts.length), new int256[](parts.length));
+        for (uint256 i; i < parts.length; ++i) {
+            cover.underlyings[i] = parts[i].underlying;
+            cover.contributions[i] = parts[i].loss + int256(parts[i].charges);
+        }
     }
 
     function _describe(Slice memory slice, Auction memory auction, BidOutcome memory outcome) private pure {

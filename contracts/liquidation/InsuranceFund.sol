@@ -12,7 +12,14 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IAuctions} from "../interfaces/IAuctions.sol";
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {IInsuranceFund, RedemptionRequest} from "../interfaces/IInsuranceFund.sol";
+import {positivePart} from "../math/FixedPoint.sol";
 import {AccountId, accountIdOf} from "../types/AccountId.sol";
+
+/// @notice What of a draw counts for one underlying, wad.
+struct Part {
+    uint8 underlying;
+    uint256 paid;
+}
 
 /// @title The insurance fund
 /// @notice Shares carry 6 decimals more than the asset, virtual ones among them: a donation before the first deposit costs a
@@ -33,10 +40,17 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     address public auctions;
     /// @inheritdoc IInsuranceFund
     uint32 public cooldown = 7 days;
-    uint32 private _hourlyFraction = 250_000_000;
-    uint40 private _paidAt;
-    uint128 private _paid; // within the hour, as of `_paidAt`, wad
+    uint32 private _underlyingFraction = 150_000_000;
+    Outflow private _outflow; // in all
+    mapping(uint8 underlying => Outflow) private _outflows;
     mapping(address holder => RedemptionRequest) private _requests;
+
+    /// @dev One slot: 16 + 5 + 4 = 25 bytes.
+    struct Outflow {
+        uint128 paid; // within the hour, as of `at`, wad
+        uint40 at;
+        uint32 fraction; // 1e9 is one; 0 is `_underlyingFraction`
+    }
 
     constructor(
         address authority,
@@ -46,6 +60,7 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
         clearinghouse = clearinghouse_;
         _token = token;
         _tokenUnit = 10 ** (18 - token.decimals());
+        _outflow.fraction = 250_000_000;
         token.forceApprove(address(clearinghouse_), type(uint256).max);
     }
 
@@ -69,18 +84,88 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
 
     /// @inheritdoc IInsuranceFund
     /// @dev Re-entrancy: called by the auctions, who hold the lock.
-    function draw(AccountId to, uint256 amount) external returns (uint256 paid) {
+    function draw(
+        AccountId to,
+        uint256 amount,
+        uint8[] calldata underlyings,
+        int256[] calldata contributions
+    ) external returns (uint256 paid) {
         if (msg.sender != auctions) revert NotAuctions(msg.sender);
-        uint256 paidLately = _paidLately();
-        paid = Math.min(amount, _available(paidLately));
-        _paid = (paidLately + paid).toUint128();
-        _paidAt = uint40(block.timestamp);
+        Part[] memory parts;
+        (paid, parts) = _split(amount, underlyings, contributions);
         emit Drawn(to, amount, paid);
+        for (uint256 i; i < parts.length; ++i) {
+            if (parts[i].paid == 0) continue;
+            _record(_outflows[parts[i].underlying], parts[i].paid);
+            emit DrawnFor(parts[i].underlying, parts[i].paid);
+        }
+        if (paid != 0) _record(_outflow, paid);
     }
 
     /// @inheritdoc IInsuranceFund
-    function available() external view returns (uint256) {
-        return _available(_paidLately());
+    function coverOf(
+        uint256 amount,
+        uint8[] calldata underlyings,
+        int256[] calldata contributions
+    ) external view returns (uint256 paid) {
+        (paid,) = _split(amount, underlyings, contributions);
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function available() public view returns (uint256) {
+        return Math.min(reserves(), _left(_outflow, _hourlyBase()));
+    }
+
+    /// @dev Each part is of what the ones before have left, so that they add up.
+    function _split(
+        uint256 amount,
+        uint8[] calldata underlyings,
+        int256[] calldata contributions
+    ) private view returns (uint256 paid, Part[] memory parts) {
+        uint256 rest = Math.min(amount, available());
+        uint256 weight;
+        for (uint256 i; i < contributions.length; ++i) {
+            weight += positivePart(contributions[i]);
+        }
+        if (weight == 0) {
+            parts = new Part[](1);
+            paid = parts[0].paid = Math.min(rest, _left(_outflows[0], _hourlyBase()));
+            return (paid, parts);
+        }
+        parts = new Part[](underlyings.length);
+        for (uint256 i; i < parts.length; ++i) {
+            uint256 share = positivePart(contributions[i]);
+            if (share == 0) continue;
+            uint256 part = Math.mulDiv(rest, share, weight);
+            (rest, weight) = (rest - part, weight - share);
+            parts[i].underlying = underlyings[i];
+            parts[i].paid = Math.min(part, _left(_outflows[underlyings[i]], _hourlyBase()));
+            paid += parts[i].paid;
+        }
+    }
+
+    /// @dev What limits are of: what the fund would hold had it paid nothing. So splitting a draw does not shrink them.
+    function _hourlyBase() private view returns (uint256) {
+        return reserves() + _paidLately(_outflow);
+    }
+
+    function _left(Outflow storage outflow, uint256 base) private view returns (uint256) {
+        return Math.saturatingSub(Math.mulDiv(base, _fractionOf(outflow), BILLION), _paidLately(outflow));
+    }
+
+    function _fractionOf(Outflow storage outflow) private view returns (uint32) {
+        uint32 own = outflow.fraction;
+        return own == 0 ? _underlyingFraction : own;
+    }
+
+    function _paidLately(Outflow storage outflow) private view returns (uint256) {
+        uint256 elapsed = Math.min(block.timestamp - outflow.at, OUTFLOW_PERIOD);
+        return Math.mulDiv(outflow.paid, OUTFLOW_PERIOD - elapsed, OUTFLOW_PERIOD, Math.Rounding.Ceil);
+    }
+
+    function _record(Outflow storage outflow, uint256 paid) private {
+        outflow.paid = (_paidLately(outflow) + paid).toUint128();
+        outflow.at = uint40(block.timestamp);
     }
 
     /// @inheritdoc IInsuranceFund
@@ -92,18 +177,6 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     /// @inheritdoc IInsuranceFund
     function account() public view returns (AccountId) {
         return accountIdOf(address(this), 0);
-    }
-
-    /// @dev The limit is of what the fund would hold had it paid nothing: splitting a draw does not shrink it.
-    function _available(uint256 paidLately) private view returns (uint256) {
-        uint256 held = reserves();
-        uint256 limit = Math.mulDiv(held + paidLately, _hourlyFraction, BILLION);
-        return Math.min(held, Math.saturatingSub(limit, paidLately));
-    }
-
-    function _paidLately() private view returns (uint256) {
-        uint256 elapsed = Math.min(block.timestamp - _paidAt, OUTFLOW_PERIOD);
-        return Math.mulDiv(_paid, OUTFLOW_PERIOD - elapsed, OUTFLOW_PERIOD, Math.Rounding.Ceil);
     }
 
     // Shares ------------------------------------------------------------------------------------------------------
@@ -209,10 +282,18 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     }
 
     /// @inheritdoc IInsuranceFund
-    function setOutflowLimit(uint32 hourlyFraction) external restricted {
+    function setOutflowLimit(uint32 hourlyFraction, uint32 underlyingFraction) external restricted {
         _requireWithin("hourlyFraction", hourlyFraction, BILLION / 100, BILLION);
-        _hourlyFraction = hourlyFraction;
-        emit OutflowLimitSet(hourlyFraction);
+        _requireWithin("underlyingFraction", underlyingFraction, BILLION / 100, BILLION);
+        (_outflow.fraction, _underlyingFraction) = (hourlyFraction, underlyingFraction);
+        emit OutflowLimitSet(hourlyFraction, underlyingFraction);
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function setUnderlyingOutflowLimit(uint8 underlying, uint32 fraction) external restricted {
+        if (fraction != 0) _requireWithin("fraction", fraction, BILLION / 100, BILLION);
+        _outflows[underlying].fraction = fraction;
+        emit UnderlyingOutflowLimitSet(underlying, fraction);
     }
 
     /// @inheritdoc IInsuranceFund
@@ -228,8 +309,18 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     }
 
     /// @inheritdoc IInsuranceFund
-    function outflowLimit() external view returns (uint32 hourlyFraction, uint256 paidLately) {
-        return (_hourlyFraction, _paidLately());
+    function outflowLimit()
+        external
+        view
+        returns (uint32 hourlyFraction, uint32 underlyingFraction, uint256 paidLately)
+    {
+        return (_outflow.fraction, _underlyingFraction, _paidLately(_outflow));
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function outflowOf(uint8 underlying) external view returns (uint32 fraction, uint256 paidLately, uint256 left) {
+        Outflow storage outflow = _outflows[underlying];
+        return (_fractionOf(outflow), _paidLately(outflow), _left(outflow, _hourlyBase()));
     }
 
     function _requireWithin(bytes32 name, uint256 value, uint256 least, uint256 most) private pure {

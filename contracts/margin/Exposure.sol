@@ -8,6 +8,7 @@ import {Margin} from "../types/Margin.sol";
 import {OracleState, Quote} from "../types/Quote.sol";
 import {Expiry} from "./Dated.sol";
 import {Rounding} from "./Rounding.sol";
+import {NodeValues} from "./Scenarios.sol";
 import {Zeroed} from "./Zeroed.sol";
 import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 
@@ -59,6 +60,7 @@ struct Exposure {
 /// @param lastExpiry Place of the one asked for last.
 /// @param normalTable Where Φ is kept.
 /// @param lanes Φ in memory, once an option has asked for it.
+/// @param nodeValues One an exposure: where the book measured last keeps its values by node; empty where nobody wants them.
 /// @param lossBound What the account can lose at least, before its worst pay-off is looked for, wad; without a bound to
 ///        what it can lose the largest uint.
 /// @param lossCap Most that it can lose, once somebody has asked.
@@ -72,6 +74,7 @@ struct Gathered {
     uint256 lastExpiry;
     address normalTable;
     NormalLanes lanes;
+    NodeValues[] nodeValues;
     uint256 lossBound;
     uint256 lossCap;
 }

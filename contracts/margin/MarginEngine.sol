@@ -4,8 +4,8 @@ pragma solidity ^0.8.30;
 import {Explanation, IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {Margin} from "../types/Margin.sol";
-import {Portfolio} from "../types/Portfolio.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
+import {CollateralLeg, Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
 import {DatedPositions} from "./DatedPositions.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
@@ -13,7 +13,9 @@ import {Gathering} from "./Gathering.sol";
 import {MarginExplainer} from "./MarginExplainer.sol";
 import {Requirement, Requirements} from "./Requirements.sol";
 import {Book, RiskBook} from "./RiskBook.sol";
+import {RiskByUnderlying} from "./RiskByUnderlying.sol";
 import {RiskBookValidator} from "./RiskBookValidator.sol";
+import {NodeValues, Tail} from "./Scenarios.sol";
 import {
     HIGHEST_MULTIPLIER,
     LOWEST_MULTIPLIER,
@@ -29,9 +31,9 @@ import {SSTORE2} from "solady/utils/SSTORE2.sol";
 contract MarginEngine is IMarginEngine, AccessManaged {
     using Exposures for Exposure;
     using Requirements for Book;
+    using RiskBook for Book;
     using Requirements for Margin;
     using Requirements for Requirement;
-    using RiskBookValidator for Book;
 
     /// @dev One slot: 20 + 5 + 5 = 30. `previous` is read only while it is blended from.
     struct ActiveBook {
@@ -48,6 +50,8 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     /// @dev Two a slot: entry `underlying − 1`.
     ShockMultiplier[256] private _shockMultipliers;
 
+    /// @notice What new risk books must pass.
+    RiskBookValidator public immutable validator = new RiskBookValidator();
     /// @notice What answers `explain`.
     MarginExplainer public immutable explainer;
     /// @notice Where Φ is kept.
@@ -67,19 +71,17 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
     ) external view returns (Margin memory margin) {
-        ActiveBook memory active = _requireBook();
-        Gathered memory gathered = _gather(portfolio, quotes, expiries, settlementTokenUsd, margin);
-        (Requirement memory requirement,) =
-            RiskBook.open(SSTORE2.read(active.current)).measure(gathered, portfolio.collaterals);
-        uint256 weight = _weightOfCurrent(active);
-        if (weight < ONE) {
-            Book memory previous = RiskBook.open(SSTORE2.read(_previous));
-            if (previous.covers(gathered, portfolio.collaterals)) {
-                (Requirement memory before,) = previous.measure(gathered, portfolio.collaterals);
-                requirement = before.blendUp(requirement, weight);
-            }
-        }
-        margin.fill(requirement, gathered);
+        (margin,) = _assess(portfolio, quotes, expiries, settlementTokenUsd);
+    }
+
+    /// @inheritdoc IMarginEngine
+    function assessInParts(
+        Portfolio calldata portfolio,
+        Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
+        uint256 settlementTokenUsd
+    ) external view returns (Margin memory, UnderlyingRisk[] memory) {
+        return _assess(portfolio, quotes, expiries, settlementTokenUsd);
     }
 
     /// @inheritdoc IMarginEngine
@@ -121,14 +123,14 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     function setRiskBook(bytes calldata blob) external restricted {
         ActiveBook memory active = _active;
         if (block.timestamp < active.blendedUntil) revert BlendInProgress(active.blendedUntil);
-        Book memory book = RiskBookValidator.validate(blob);
         uint40 from = uint40(block.timestamp);
         uint40 until = from;
+        bytes memory previous;
         if (active.current != address(0)) {
-            book.requireKeeps(RiskBook.open(SSTORE2.read(active.current)));
+            previous = SSTORE2.read(active.current);
             until += BLEND_DURATION;
         }
-        address pointer = SSTORE2.write(RiskBook.extended(blob));
+        address pointer = SSTORE2.write(validator.prepare(blob, previous));
         _previous = active.current;
         _active = ActiveBook(pointer, from, until);
         emit RiskBookScheduled(pointer, from, until);
@@ -150,6 +152,13 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     }
 
     /// @inheritdoc IMarginEngine
+    function covers(uint8 asset, uint8 underlying) external view returns (bool known) {
+        Book memory book = _open(_requireBook().current);
+        (, known) = book.seek(book.firstRecord(), underlying);
+        return known && asset < book.assets;
+    }
+
+    /// @inheritdoc IMarginEngine
     function riskBooks() external view returns (bytes memory current, bytes memory previous, uint256 weightOfCurrent) {
         ActiveBook memory active = _requireBook();
         weightOfCurrent = _weightOfCurrent(active);
@@ -158,6 +167,43 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     }
 
     // Internals -------------------------------------------------------------------------------------------------
+
+    /// @dev The parts are left out where nobody asks: most checks do not.
+    function _assess(
+        Portfolio calldata portfolio,
+        Quote[] calldata quotes,
+        ExpiryQuote[] calldata expiries,
+        uint256 settlementTokenUsd
+    ) private view returns (Margin memory margin, UnderlyingRisk[] memory parts) {
+        ActiveBook memory active = _requireBook();
+        Gathered memory gathered = _gather(portfolio, quotes, expiries, settlementTokenUsd, margin);
+        bool inParts = msg.sig == IMarginEngine.assessInParts.selector;
+        if (inParts) gathered.nodeValues = new NodeValues[](quotes.length);
+        Requirement memory requirement;
+        uint256 weight = _weightOfCurrent(active);
+        (requirement, parts) = _measure(_open(active.current), gathered, portfolio.collaterals, inParts);
+        if (weight < ONE) {
+            Book memory previous = _open(_previous);
+            if (previous.covers(gathered, portfolio.collaterals)) {
+                (Requirement memory before, UnderlyingRisk[] memory partsBefore) =
+                    _measure(previous, gathered, portfolio.collaterals, inParts);
+                requirement = before.blendUp(requirement, weight);
+                if (inParts) RiskByUnderlying.blend(partsBefore, parts, weight);
+            }
+        }
+        margin.fill(requirement, gathered);
+    }
+
+    function _measure(
+        Book memory book,
+        Gathered memory gathered,
+        CollateralLeg[] calldata collaterals,
+        bool inParts
+    ) private view returns (Requirement memory requirement, UnderlyingRisk[] memory parts) {
+        Tail memory tail;
+        (requirement, tail) = book.measure(gathered, collaterals);
+        if (inParts) parts = RiskByUnderlying.split(book, gathered, collaterals, requirement, tail);
+    }
 
     function _gather(
         Portfolio calldata portfolio,
@@ -174,6 +220,10 @@ contract MarginEngine is IMarginEngine, AccessManaged {
             Exposure memory exposure = exposures[i];
             if (exposure.isHeld()) exposure.multiplier = shockMultiplierOf(exposure.underlying);
         }
+    }
+
+    function _open(address pointer) private view returns (Book memory) {
+        return RiskBook.open(SSTORE2.read(pointer));
     }
 
     function _requireBook() private view returns (ActiveBook memory active) {

@@ -51,7 +51,8 @@ library Requirements {
             addCharges(requirement.charges, book, record, exposure, gathered.settlementTokenUsd);
             if (exposure.linearValue == 0 && exposure.firstExpiry == 0) continue;
             atRisk = true;
-            addShocks(requirement, rows, book, record, exposure, gathered, plan);
+            NodeValues values = addShocks(requirement, rows, book, record, exposure, gathered, plan);
+            if (gathered.nodeValues.length != 0) gathered.nodeValues[i] = Scenarios.copyOf(book, values);
         }
         if (atRisk) Scenarios.findTail(book, Scenarios.finish(rows), tail);
         requirement.scan = DefinedRisk.capped(gathered, tail.scan);
@@ -65,13 +66,12 @@ library Requirements {
         Exposure memory exposure,
         Gathered memory gathered,
         Plan memory plan
-    ) private pure {
-        NodeValues values = Scenarios.nextValues(rows);
+    ) private pure returns (NodeValues values) {
+        values = Scenarios.nextValues(rows);
         Scenarios.fillDown(values, book, record, exposure, exposure.linearValue);
         if (exposure.firstExpiry != 0) {
             Lattice.addOptions(values, book, record, exposure, gathered, plan);
-            (uint256 long, uint256 short) = vegaOf(exposure, gathered);
-            requirement.charges.hedgedVega += hedgedVegaUp(record, FixedPointMathLib.min(long, short));
+            requirement.charges.hedgedVega += hedgedVegaUp(record, exposure, gathered);
         }
         Scenarios.push(rows, book.columnOf(record));
         if (exposure.halted) requirement.haltBonus += positivePart(Scenarios.maxOf(book, values));
@@ -174,7 +174,7 @@ library Requirements {
         Record record,
         Exposure memory exposure,
         uint256 settlementTokenUsd
-    ) private pure {
+    ) internal pure {
         unchecked {
             charges.hedgedBasis += hedgedBasisUp(record, exposure);
             if (exposure.optionsSold != 0) charges.shortOptions += shortOptionsUp(record, exposure);
@@ -195,9 +195,14 @@ library Requirements {
     }
 
     /// @dev ⌈γ · min(ΣV⁺, ΣV⁻)⌉ of the exact least of both.
-    function hedgedVegaUp(Record record, uint256 hedged) private pure returns (uint256) {
+    function hedgedVegaUp(
+        Record record,
+        Exposure memory exposure,
+        Gathered memory gathered
+    ) internal pure returns (uint256) {
+        (uint256 long, uint256 short) = vegaOf(exposure, gathered);
         unchecked {
-            return (record.hedgedVegaOf() * hedged).divUp(1e27); // < 2^30 · 2^220
+            return (record.hedgedVegaOf() * FixedPointMathLib.min(long, short)).divUp(1e27); // < 2^30 · 2^220
         }
     }
 
@@ -257,7 +262,7 @@ library Requirements {
         if (!found) revert IMarginEngine.UnderlyingNotInBook(underlying);
     }
 
-    function mixUp(uint256 previous, uint256 current, uint256 weight) private pure returns (uint256) {
+    function mixUp(uint256 previous, uint256 current, uint256 weight) internal pure returns (uint256) {
         return (previous * (1e18 - weight) + current * weight).divUp(1e18);
     }
 }

@@ -4,8 +4,9 @@ pragma solidity ^0.8.30;
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {Book, Record, RiskBook} from "./RiskBook.sol";
 
-/// @notice Refuses every blob that is not a sound risk book, so that reads need no checks.
-library RiskBookValidator {
+/// @title Refuses every blob that is not a sound risk book, so that reads need no checks
+/// @notice Of the margin engine, which it does not fit into; holds no state.
+contract RiskBookValidator {
     using RiskBook for Book;
     using RiskBook for Record;
 
@@ -17,9 +18,16 @@ library RiskBookValidator {
     int256 internal constant LOWEST_PRICE_SHOCK = -0.99e18;
     int256 internal constant LOWEST_VOLATILITY_SHOCK = -1e18;
 
-    /// @notice Reverts with `InvalidRiskBook` unless `blob` is one.
-    /// @return book The decoded book.
-    function validate(bytes memory blob) internal pure returns (Book memory book) {
+    /// @notice What the engine stores of a blob (`RiskBook.extended`). Reverts with `InvalidRiskBook` unless `blob` is a book, or
+    ///         where it leaves out what `previous` has.
+    /// @param previous The blob that it replaces; empty at the first.
+    function prepare(bytes memory blob, bytes memory previous) external pure returns (bytes memory) {
+        Book memory book = validate(blob);
+        if (previous.length != 0) requireKeeps(book, RiskBook.open(previous));
+        return RiskBook.extended(blob);
+    }
+
+    function validate(bytes memory blob) private pure returns (Book memory book) {
         check(blob.length >= RiskBook.HEADER_SIZE, "length");
         uint256 header = RiskBook.wordAt(RiskBook.addressOf(blob));
         check(header >> 248 == VERSION, "version");
@@ -39,9 +47,8 @@ library RiskBookValidator {
         }
     }
 
-    /// @notice Reverts with `InvalidRiskBook` where `next` leaves out an underlying or asset of `previous`: an account
-    ///         that holds it could not be margined any more.
-    function requireKeeps(Book memory next, Book memory previous) internal pure {
+    /// @dev An account that holds an underlying or asset that is left out could not be margined any more.
+    function requireKeeps(Book memory next, Book memory previous) private pure {
         check(next.assets >= previous.assets, "asset dropped");
         Record at = next.firstRecord();
         bool found;

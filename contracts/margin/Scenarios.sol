@@ -57,6 +57,17 @@ library Scenarios {
         }
     }
 
+    /// @notice The same values, in memory of their own.
+    function copyOf(Book memory book, NodeValues values) internal pure returns (NodeValues copy) {
+        copy = newNodeValues(book);
+        unchecked {
+            uint256 size = (book.priceShocks * book.volatilityShocks + 1) << 5;
+            assembly ("memory-safe") {
+                mcopy(copy, values, size)
+            }
+        }
+    }
+
     /// @notice Writes A_u: what linear legs of one underlying worth `linearValue` are worth at each node less what they are
     ///         worth now, wad, each rounded down once; the same at every volatility. Of a value of one: the shocks.
     function fillDown(

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IClearinghouse} from "../interfaces/IClearinghouse.sol";
 import {ISliceDecider} from "../interfaces/IClearinghouseLiquidation.sol";
 import {AccountId} from "../types/AccountId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Slice} from "../types/Slice.sol";
 
 /// @title Stands where a module stands, so that tests reach the clearinghouse's module entries one by one
@@ -36,7 +36,12 @@ contract ModuleDriver is ISliceDecider {
 
     /// @inheritdoc ISliceDecider
     /// @dev Decides what the test handed it.
-    function decide(bytes calldata context, Margin calldata, uint64) external pure returns (Slice memory) {
+    function decide(
+        bytes calldata context,
+        Margin calldata,
+        UnderlyingRisk[] calldata,
+        uint64
+    ) external pure returns (Slice memory) {
         return abi.decode(context, (Slice));
     }
 }

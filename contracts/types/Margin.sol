@@ -30,6 +30,20 @@ struct Margin {
     uint256 initialMargin;
 }
 
+/// @notice What one underlying adds to a maintenance margin, wad.
+/// @param underlying Its id.
+/// @param loss Of all that follows it, in the rows of the scan: their mean, or the weighted stress row. Negative where it
+///        gains. Rounded down.
+/// @param charges Its haircuts and charges, rounded up. The fixed one belongs to no underlying.
+/// @param shock The relative change of its price in those rows, mean or weighted like the loss: there, what is linear and worth
+///        v loses −v · shock.
+struct UnderlyingRisk {
+    uint8 underlying;
+    int256 loss;
+    uint256 charges;
+    int256 shock;
+}
+
 using {newRiskEquity, withdrawalEquity, isLiquidatable, healthFactorDown} for Margin global;
 
 /// @dev Equity that may support new risk; compared with `initialMargin`.

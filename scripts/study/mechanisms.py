@@ -156,7 +156,7 @@ class Auction:
         """By the twin; where everything is sold, by a sale whose target nothing reaches."""
         sale = replace(offer.sale, target=offer.sale.equity + 10**9 * WAD * WAD) if self.whole else offer.sale
         done = outcome(
-            sale, fraction, 0, insurance_available=fund, premium_left=clock.premium_left or 0,
+            sale, fraction, 0, insured=lambda amount: min(amount, fund), premium_left=clock.premium_left or 0,
             parameters=self.parameters if not self.whole else replace(self.parameters, minimum_fraction=0),
         )  # fmt: skip
         clock.premium_left = done.premium_left if clock.phase != Phase.SOLVENT else clock.premium_left

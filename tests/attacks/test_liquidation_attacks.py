@@ -257,7 +257,9 @@ def test_forged_slice__decided_for_a_stranger__is_refused(room: Room, owner: Tra
     deep = {**room.margin(owner.account).as_dict(), "equity": -1_000_000 * WAD}
     before = room.view(owner)
     with reverts("NotClearinghouse", caller=thief.address):
-        room.auctions.transact("decide", context, deep, room.terms(owner, thief)["positionNonce"], sender=thief.address)
+        room.auctions.transact(
+            "decide", context, deep, [], room.terms(owner, thief)["positionNonce"], sender=thief.address
+        )
     assert room.view(owner) == before
 
 
@@ -286,16 +288,21 @@ def room_premium(flows: object, deficit: int) -> int:
     return -flows.equity["fund"] + flows.uncovered - deficit  # type: ignore[attr-defined]
 
 
-def test_insurance_drain__auction_after_auction__stops_at_the_hourly_limit(room: Room) -> None:
+@pytest.mark.parametrize(("fraction", "left"), [(150_000_000, 8_500), (10**9, 7_500)])
+def test_insurance_drain__auction_after_auction__stops_at_the_limit_of_the_underlying_and_of_the_hour(
+    room: Room, fraction: int, left: int
+) -> None:
+    """15 % of the fund for one underlying; 25 % whatever governance allows one."""
     room.insure(10_000)
+    room.system.act_as("risk", room.system.insurance_fund, "setOutflowLimit", 250_000_000, fraction)
     bidder = room.liquidator()
     owners = [room.long(f"owner {number}") for number in range(5)]
     room.drop_to(owners[0], "-0.3")
     for owner in owners:
         room.start(owner)
         room.bid(owner, bidder, WAD)
-    assert 0 <= 7_500 * WAD - room.worth(room.fund_account) <= len(owners)
-    assert room.unpaid_loss() > 2_500 * WAD
+    assert 0 <= left * WAD - room.worth(room.fund_account) <= len(owners)
+    assert room.unpaid_loss() > (10_000 - left) * WAD
 
 
 def test_profit__pushed_up_for_a_moment__cannot_be_withdrawn_before_the_loss_shows(room: Room) -> None:

@@ -32,7 +32,8 @@ SETTINGS: list[tuple[str, str, tuple[Any, ...], bool]] = [
     ("Clearinghouse", "setOutflowLimit", (1, 5_000 * 10**18, 86_400), True),
     ("Clearinghouse", "setOpenInterestCap", (2, 60_000 * 10**18), True),
     ("Clearinghouse", "setInterestCurve", ((0, 10**8, BILLION, 8 * 10**8, 10**8),), True),
-    ("InsuranceFund", "setOutflowLimit", (BILLION,), True),
+    ("InsuranceFund", "setOutflowLimit", (BILLION, BILLION), True),
+    ("InsuranceFund", "setUnderlyingOutflowLimit", (1, BILLION // 10), True),
     ("InsuranceFund", "setCooldown", (2 * 86_400,), True),
     ("InsuranceFund", "setCooldown", (60,), False),
 ]

@@ -127,6 +127,20 @@ def test_explain__last_leg_of_options__takes_no_more_than_rounding(seed):
         assert max((abs(a - b) for a, b in pairs), default=0) <= 40 * (len(portfolio.positions) + 1)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_parts__random_options__add_up_to_the_margin(seed):
+    """Losses to the scan, charges and the fixed one to the rest, but for rounding: a wei an underlying and book."""
+    random = Random(seed)
+    engine = MarginEngine(random_book(random), random_book(random), random.randint(0, WAD))
+    for _ in range(6):
+        quotes, expiries = market(random)
+        portfolio = holding(random, quotes, expiries)
+        margin, parts = engine.assess_in_parts(portfolio, quotes, 97 * WAD // 100, expiries)
+        assert abs(sum(part.loss for part in parts) - margin.scan) <= 2 * len(parts) + 2
+        charges = margin.scaling_charges + margin.concentration
+        assert abs(sum(part.charges for part in parts) - charges) <= 2 * len(parts) + 6
+
+
 def pay_off(legs: list[PositionLeg], price: int) -> int:
     def gain(leg: PositionLeg) -> int:
         intrinsic = price - leg.instrument % 2**128

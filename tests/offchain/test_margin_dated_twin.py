@@ -27,6 +27,9 @@ def compare(seed: int, portfolios: int) -> None:
         explanation = twin.explain(portfolio, quotes, usd, expiries)
         assert plain(scene.explain(portfolio, quotes, usd, expiries)) == plain(explanation)
         assert explanation.margin == margin
+        parts = twin.assess_in_parts(portfolio, quotes, usd, expiries)
+        assert scene.assess_in_parts(portfolio, quotes, usd, expiries) == parts
+        assert parts[0] == margin
         dated = [leg.instrument for leg in portfolio.positions if leg.kind != KIND_PERP]
         assert scene.engine.call("optionPrices", dated, quotes, expiries) == option_prices(dated, quotes, expiries)
 

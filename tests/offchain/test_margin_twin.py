@@ -24,3 +24,6 @@ def test_assess_and_explain__random_portfolios__equal_the_twin_to_the_wei(seed):
         explanation = twin.explain(portfolio, quotes, usd)
         assert plain(scene.explain(portfolio, quotes, usd)) == plain(explanation)
         assert explanation.margin == margin
+        parts = twin.assess_in_parts(portfolio, quotes, usd)
+        assert scene.assess_in_parts(portfolio, quotes, usd) == parts
+        assert parts[0] == margin

@@ -26,6 +26,8 @@ def plain_book() -> Book:
             Asset(1, "WETH", 2, BILLION // 20),
             Asset(2, "WBTC", 1, BILLION // 20),
             Asset(3, "LINK", 3, BILLION // 20),
+            # Known, not listed: for tokens that tests bring.
+            *(Asset(number, f"T{number}", 2, BILLION // 20) for number in range(4, 14)),
         ),
         historical=tuple(
             Row(f"all {shock:+d} %", (node,) * len(SYMBOLS)) for node, shock in enumerate(SHOCKS) if shock

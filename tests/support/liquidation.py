@@ -16,6 +16,7 @@ from eth_abi import encode
 from eth_utils import keccak
 
 from ballast.risk.auction import AuctionParameters, Outcome, Phase, Sale, outcome
+from ballast.risk.insurance import cover_parts
 from tests.support.evm import Contract, Receipt
 from tests.support.system import WAD, Market, System, Trader, trader
 
@@ -164,15 +165,23 @@ class Room:
 
     def expected(self, owner: Trader, fraction: int = WAD, *, premium_left: int = 0) -> Outcome:
         """What the twin says a bid does now."""
-        available = self.system.insurance_fund.call("available")
         return outcome(
             self.sale(owner),
             fraction,
             0,
-            insurance_available=available,
+            insured=lambda amount: self.covered(owner, amount),
             premium_left=premium_left,
             parameters=PARAMETERS,
         )
+
+    def covered(self, owner: Trader, amount: int) -> int:
+        """What the twin says the fund would pay of an amount that the account lacks."""
+        fund = self.system.insurance_fund
+        _, parts = self.house.call("marginInPartsOf", owner.account)
+        left = [fund.call("outflowOf", part.underlying).left for part in parts]
+        most = min(amount, fund.call("available"))
+        due = [part.loss + part.charges for part in parts]
+        return sum(cover_parts(most, due, left, fund.call("outflowOf", 0).left))
 
     @property
     def fund_account(self) -> int:

@@ -21,6 +21,7 @@ from ballast.risk.margin_terms import (
     Portfolio,
     PositionLeg,
     Quote,
+    UnderlyingRisk,
 )
 from tests.support.evm import Contract, Evm
 
@@ -223,6 +224,16 @@ class Scene:
         expiries: Sequence[ExpiryQuote] = (),
     ) -> Explanation:
         return self.engine.call("explain", portfolio, quotes, expiries, settlement_token_usd)
+
+    def assess_in_parts(
+        self,
+        portfolio: Portfolio,
+        quotes: list[Quote],
+        settlement_token_usd: int = WAD,
+        expiries: Sequence[ExpiryQuote] = (),
+    ) -> tuple[Margin, tuple[UnderlyingRisk, ...]]:
+        margin, parts = self.engine.call("assessInParts", portfolio, quotes, expiries, settlement_token_usd)
+        return Margin(*margin), tuple(UnderlyingRisk(*part) for part in parts)
 
 
 def random_scene(random: Random) -> Scene:

@@ -127,7 +127,7 @@ def test_fractions__largest_bid__brings_the_account_to_its_target_and_no_further
 
 def bid(sale: Sale, fraction: int) -> twin.Outcome:
     return twin.outcome(
-        sale, fraction, 0, insurance_available=10**40, premium_left=10**40, parameters=replace(PARAMETERS)
+        sale, fraction, 0, insured=lambda amount: amount, premium_left=10**40, parameters=replace(PARAMETERS)
     )
 
 

@@ -13,6 +13,7 @@ from tests.support.liquidation import MINUTE, PARAMETERS, Room, money_flows
 from tests.support.system import WAD, Market, Trader, trader
 
 LEG_DUST = 10**4
+ETH = 2
 TENTH = WAD // 10
 PREMIUM = PARAMETERS.premium_seconds
 """Seconds until the premium is whole."""
@@ -129,8 +130,8 @@ def test_bid__outflow_limit_reached__leaves_the_rest_uncovered(room: Room, bidde
     room.insure(1_000)
     owner = insolvent(room)
     deficit = -room.margin(owner.account).equity
-    available = room.system.insurance_fund.call("available")
-    assert available == 250 * WAD < deficit
+    available = room.covered(owner, deficit)
+    assert available == 150 * WAD < deficit
 
     with money_flows(room, owner=owner.account, bidder=bidder.account) as flows:
         done = room.bid(owner, bidder, WAD).result
@@ -138,7 +139,7 @@ def test_bid__outflow_limit_reached__leaves_the_rest_uncovered(room: Room, bidde
     assert (done.fromInsurance, done.uncovered) == (available, deficit - available)
     assert abs(flows.equity["fund"] + available) <= 1
     assert flows.uncovered == deficit - available
-    assert room.system.insurance_fund.call("available") == 0
+    assert room.system.insurance_fund.call("outflowOf", ETH).left == 0
 
 
 def test_bid__premiums__take_at_most_a_tenth_of_the_fund(room: Room, bidder: Trader) -> None:
@@ -258,7 +259,7 @@ def test_start__account_with_only_debt__reverts(room: Room) -> None:
         room.start(owner)
 
 
-@pytest.mark.parametrize(("insured", "from_fund"), [(100_000, 2_000), (4_000, 1_000), (0, 0)])
+@pytest.mark.parametrize(("insured", "from_fund"), [(100_000, 2_000), (4_000, 600), (0, 0)])
 def test_write_off__only_debt__is_paid_by_the_fund_and_the_rest_recorded(
     room: Room, insured: int, from_fund: int
 ) -> None:

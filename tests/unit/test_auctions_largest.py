@@ -87,12 +87,33 @@ def ocean() -> Ocean:
     return ocean
 
 
-def test_i27__largest_account_insolvent__sold_in_one_bid_that_spreads_the_loss(ocean: Ocean) -> None:
+def swap_one_for_a_perpetual(ocean: Ocean) -> None:
+    """The owner buys an option back and sells the perpetual instead: losses of it are shared with the other side."""
+    place = ocean.places[0]
+    symbol = next(name for name, number in ocean.market.system.record.underlyings.items() if number == place[0])
+    size = (1_000 / ocean.prices[place[0]]).quantize(Decimal("1e-6"))
+    ocean.market.trade(OWNER, ocean.room.dealer, ocean.options[0], size)
+    ocean.market.trade(ocean.room.dealer, OWNER, symbol, size)
+
+
+@pytest.mark.parametrize("insured", [0, 10])
+@pytest.mark.parametrize("with_perpetual", [False, True])
+def test_i27__largest_account_insolvent__sold_in_one_bid_that_spreads_the_loss(
+    ocean: Ocean, with_perpetual: bool, insured: int
+) -> None:
+    """Options alone, or with a perpetual, whose other side bears a part; with a fund that pays another, or without."""
     with ocean.room.rolled_back():
+        if insured:
+            ocean.room.insure(insured)
+        if with_perpetual:
+            swap_one_for_a_perpetual(ocean)
         ocean.squeeze(OWNER, insolvent=True)
         ocean.room.start(OWNER)
         bid = ocean.room.bid(OWNER, BIDDER)
+        assert len(ocean.house.call("accountOf", BIDDER.account).positions) == POSITIONS
         assert bid.events("LossSocialised")
+        assert bool(bid.events("DrawnFor")) == bool(insured)
+        assert bool(bid.events("LossShared")) == with_perpetual
         assert bid.gas_used <= MOST_BID_GAS
 
 

@@ -115,6 +115,22 @@ def test_list_asset__twice_or_too_fine__refused(system: System):
         system.act_as("governance", system.clearinghouse, "listAsset", system.evm.deploy("FineToken"), 1)
 
 
+@pytest.mark.parametrize(("others", "underlying"), [(0, 9), (10, 2)])
+def test_set_deposit_cap__asset_that_the_risk_book_does_not_know__refused(
+    system: System, others: int, underlying: int
+):
+    """Attack "one wei of a token as a shield": who holds what cannot be margined could not be liquidated. Either its
+    underlying is not in the book, or it has more assets before it than the book has."""
+    for number in range(others + 1):
+        token = system.evm.deploy("MockToken", f"NEW{number}", 18)
+        system.act_as("governance", system.clearinghouse, "listAsset", token, underlying)
+    asset = system.clearinghouse.call("assetCount") - 1
+    with reverts("AssetNotInBook", asset=asset):
+        system.act_as("risk", system.clearinghouse, "setDepositCap", asset, 1, DAY)
+    system.act_as("risk", system.clearinghouse, "setDepositCap", asset, 0, 0)
+    assert system.clearinghouse.call("assetOf", asset).cap == 0
+
+
 def test_list_perp__twice__refused(system: System):
     with reverts("InstrumentAlreadyListed", index=1):
         system.act_as("governance", system.clearinghouse, "listPerp", system.record.underlyings["BTC"], 1, 1)

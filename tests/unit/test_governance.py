@@ -92,7 +92,8 @@ ACTS: dict[tuple[str, str], Arguments] = {
     ("Exchange", "setFees"): lambda system: (0, 0),
     ("Exchange", "setBounty"): lambda system: (0, 60),
     ("Auctions", "setParameters"): lambda system: (auction_terms(system),),
-    ("InsuranceFund", "setOutflowLimit"): lambda system: (BILLION,),
+    ("InsuranceFund", "setOutflowLimit"): lambda system: (BILLION, BILLION),
+    ("InsuranceFund", "setUnderlyingOutflowLimit"): lambda system: (2, BILLION),
     ("InsuranceFund", "setCooldown"): lambda system: (DAY,),
 }
 ONLY_ONCE = {("Clearinghouse", "connect"), ("InsuranceFund", "connect")}
@@ -192,7 +193,9 @@ TOO_FAR: list[tuple[str, str, Arguments, str]] = [
     ("Exchange", "setBounty", lambda s: (0, 59), "BountyTimeOutOfBounds"),
     ("Auctions", "setParameters", lambda s: (auction_terms(s) | {"startDiscount": 2 * 10**8},), "ParameterOutOfBounds"),
     ("Auctions", "setParameters", lambda s: (auction_terms(s) | {"secondsToKnee": 1},), "ParameterOutOfBounds"),
-    ("InsuranceFund", "setOutflowLimit", lambda s: (0,), "ParameterOutOfBounds"),
+    ("InsuranceFund", "setOutflowLimit", lambda s: (0, BILLION), "ParameterOutOfBounds"),
+    ("InsuranceFund", "setOutflowLimit", lambda s: (BILLION, 0), "ParameterOutOfBounds"),
+    ("InsuranceFund", "setUnderlyingOutflowLimit", lambda s: (2, BILLION + 1), "ParameterOutOfBounds"),
     ("InsuranceFund", "setCooldown", lambda s: (31 * DAY,), "ParameterOutOfBounds"),
 ]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
+from ballast.risk.insurance import cover_parts
 from tests.support.evm import Contract, reverts
 from tests.support.liquidation import Room, money_flows
 from tests.support.system import DAY, HOUR, WAD, Market, Trader, trader
@@ -12,6 +15,7 @@ SHARE = 10**12  # of one settlement token, in a fund that neither gained nor los
 COOLDOWN, WINDOW = 7 * DAY, 2 * DAY
 BILLION = 10**9
 USDC = 10**6
+BTC, ETH = 1, 2
 
 
 @pytest.fixture
@@ -175,7 +179,7 @@ def test_inflation__donation_before_the_first_deposit__costs_more_than_it_takes(
 def test_draw__by_anyone_but_the_auctions__reverts(fund: Contract, insurer: Trader) -> None:
     """I23, I32."""
     with reverts("NotAuctions", caller=insurer.address):
-        fund.transact("draw", insurer.account, 1, sender=insurer.address)
+        fund.transact("draw", insurer.account, 1, [], [], sender=insurer.address)
 
 
 def test_outflow__after_a_draw__comes_back_over_an_hour(room: Room, fund: Contract, insurer: Trader) -> None:
@@ -196,6 +200,7 @@ def test_outflow__after_a_draw__comes_back_over_an_hour(room: Room, fund: Contra
 
 def test_outflow__many_draws__are_no_more_than_one(room: Room, fund: Contract, insurer: Trader) -> None:
     """I15: the limit is a share of what the fund would hold had it paid nothing."""
+    room.system.act_as("risk", fund, "setOutflowLimit", BILLION // 4, BILLION)
     owner, bidder = drain(room, health="-2"), room.liquidator()
     for _ in range(4):
         room.bid(owner, bidder, WAD // 5)
@@ -204,30 +209,122 @@ def test_outflow__many_draws__are_no_more_than_one(room: Room, fund: Contract, i
     assert room.unpaid_loss() > 0
 
 
+def long_both(room: Room, cash: int) -> Trader:
+    """Somebody long ETH and BTC, a third of the risk in BTC."""
+    owner = trader("both")
+    room.market.fund(owner, USDC=cash)
+    for symbol, value in (("ETH", 40_000), ("BTC", 20_000)):
+        room.market.trade(owner, room.dealer, symbol, value / room.market.prices[symbol])
+    return owner
+
+
+def test_outflow__for_one_underlying__stops_at_its_limit_and_leaves_the_rest_to_others(
+    room: Room, fund: Contract, insurer: Trader
+) -> None:
+    """15 % of the fund for ETH; the 10 % that are left of the hour are for what else happens."""
+    owner, bidder = drain(room, health="-2"), room.liquidator()
+    for _ in range(2):
+        receipt = room.bid(owner, bidder, WAD // 5)
+        [drawn] = receipt.events("Drawn")
+        assert [(one.underlying, one.paid) for one in receipt.events("DrawnFor")] == [(ETH, drawn.paid)]
+    assert 0 <= 8_500 * WAD - room.worth(room.fund_account) <= 4
+    assert fund.call("outflowOf", ETH).left == 0
+    refused = room.bid(owner, bidder, WAD // 5)
+    assert (refused.result.fromInsurance, refused.events("Drawn")) == (0, [])
+    assert fund.call("coverOf", 5_000 * WAD, [BTC, ETH], [WAD, WAD]) == pytest.approx(500 * WAD, rel=1e-3)
+    assert fund.call("available") == pytest.approx(1_000 * WAD, rel=1e-3)
+
+
+def test_outflow__of_a_limit_of_its_own__is_that_and_comes_back_over_an_hour(
+    room: Room, fund: Contract, insurer: Trader
+) -> None:
+    room.system.act_as("risk", fund, "setUnderlyingOutflowLimit", ETH, BILLION // 50)
+    owner = drain(room, health="-2")
+    room.bid(owner, room.liquidator(), WAD // 5)
+    assert fund.call("outflowOf", ETH)[1:] == (200 * WAD, 0)
+    other = fund.call("outflowOf", BTC)
+    assert (other.fraction, other.paidLately) == (150_000_000, 0)
+    assert other.left == (fund.call("reserves") + 200 * WAD) * 15 // 100
+    room.market.advance(HOUR // 2)
+    assert fund.call("outflowOf", ETH).paidLately == 100 * WAD
+    room.system.act_as("risk", fund, "setUnderlyingOutflowLimit", ETH, 0)
+    assert fund.call("outflowOf", ETH).fraction == 150_000_000
+
+
+def test_outflow__of_a_portfolio__is_split_by_what_each_underlying_adds_to_its_margin(
+    room: Room, fund: Contract, insurer: Trader
+) -> None:
+    """I16. What BTC may not take is left uncovered, not put on ETH."""
+    owner, bidder = long_both(room, 25_000), room.liquidator()
+    room.system.act_as("risk", fund, "setUnderlyingOutflowLimit", BTC, BILLION // 100)
+    room.market.set_price("ETH", room.market.prices["ETH"] / 2)
+    room.market.set_price("BTC", room.market.prices["BTC"] / 2)
+    room.market.set_price("ETH", room.market.prices["ETH"] * 4 / 5)
+    room.start(owner)
+    _, (bitcoin, ether) = room.house.call("marginInPartsOf", owner.account)
+    due = [bitcoin.loss + bitcoin.charges, ether.loss + ether.charges]
+    assert (bitcoin.underlying, ether.underlying) == (BTC, ETH) and due[1] > due[0] > 0
+    lacking = -room.margin(owner.account).equity // 10
+    left = [fund.call("outflowOf", underlying).left for underlying in (BTC, ETH)]
+    parts = cover_parts(lacking, due, left, 0)
+    assert parts[0] == left[0] == 100 * WAD < lacking - parts[1]
+
+    receipt = room.bid(owner, bidder, WAD // 10)
+    assert [one.paid for one in receipt.events("DrawnFor")] == parts
+    assert receipt.result.fromInsurance == sum(parts)
+    assert receipt.result.uncovered == lacking - sum(parts) > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cover__random_contributions_and_limits__is_the_twin_s(room: Room, fund: Contract, seed: int) -> None:
+    """I16: amounts of any size, contributions of either sign."""
+    random = Random(seed)
+    room.insure(random.randint(1, 50_000))
+    for underlying in range(4):
+        fraction = random.choice([0, random.randint(BILLION // 100, BILLION)])
+        room.system.act_as("risk", fund, "setUnderlyingOutflowLimit", underlying, fraction)
+    for _ in range(10):
+        underlyings = sorted(random.sample(range(1, 8), random.randint(0, 4)))
+        contributions = [random.randint(-(10**22), 10**22) for _ in underlyings]
+        amount = random.randint(0, 10 ** random.randint(1, 23))
+        left = [fund.call("outflowOf", underlying).left for underlying in underlyings]
+        parts = cover_parts(min(amount, fund.call("available")), contributions, left, fund.call("outflowOf", 0).left)
+        assert fund.call("coverOf", amount, underlyings, contributions) == sum(parts) <= amount
+
+
 def test_settings__by_a_stranger__revert(fund: Contract, insurer: Trader) -> None:
-    calls = [("connect", insurer.address), ("setOutflowLimit", BILLION), ("setCooldown", DAY)]
-    for function, argument in calls:
+    calls = [
+        ("connect", insurer.address),
+        ("setOutflowLimit", BILLION, BILLION),
+        ("setUnderlyingOutflowLimit", 1, BILLION),
+        ("setCooldown", DAY),
+    ]
+    for function, *arguments in calls:
         with reverts("AccessManagedUnauthorized", caller=insurer.address):
-            fund.transact(function, argument, sender=insurer.address)
+            fund.transact(function, *arguments, sender=insurer.address)
 
 
 def test_settings__outside_their_bounds__revert(room: Room, fund: Contract) -> None:
     """I30."""
     wrong = [
-        ("setOutflowLimit", BILLION // 100 - 1, BILLION // 100),
-        ("setOutflowLimit", BILLION + 1, BILLION),
-        ("setCooldown", DAY - 1, DAY),
-        ("setCooldown", 30 * DAY + 1, 30 * DAY),
+        ("setOutflowLimit", (BILLION // 100 - 1, BILLION), BILLION // 100 - 1, BILLION // 100),
+        ("setOutflowLimit", (BILLION + 1, BILLION), BILLION + 1, BILLION),
+        ("setOutflowLimit", (BILLION, BILLION // 100 - 1), BILLION // 100 - 1, BILLION // 100),
+        ("setOutflowLimit", (BILLION, BILLION + 1), BILLION + 1, BILLION),
+        ("setUnderlyingOutflowLimit", (1, BILLION // 100 - 1), BILLION // 100 - 1, BILLION // 100),
+        ("setUnderlyingOutflowLimit", (1, BILLION + 1), BILLION + 1, BILLION),
+        ("setCooldown", (DAY - 1,), DAY - 1, DAY),
+        ("setCooldown", (30 * DAY + 1,), 30 * DAY + 1, 30 * DAY),
     ]
-    for function, value, bound in wrong:
+    for function, arguments, value, bound in wrong:
         with room.rolled_back(), reverts("ParameterOutOfBounds", value=value, bound=bound):
-            room.system.act_as("risk", fund, function, value)
+            room.system.act_as("risk", fund, function, *arguments)
 
 
 def test_settings__inside_their_bounds__are_set(room: Room, fund: Contract, insurer: Trader) -> None:
     request_all(room, insurer)
     ready = fund.call("redemptionRequestOf", insurer.address).readyAt
-    room.system.act_as("risk", fund, "setOutflowLimit", BILLION // 2)
+    room.system.act_as("risk", fund, "setOutflowLimit", BILLION // 2, BILLION)
     room.system.act_as("risk", fund, "setCooldown", 30 * DAY)
     assert fund.call("outflowLimit").hourlyFraction == BILLION // 2
     assert fund.call("available") == 5_000 * WAD

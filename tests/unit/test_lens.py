@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from ballast.risk.book import Book
 from tests.support.evm import decode_revert, reverts
 from tests.support.system import Market, Trader, trader
 
@@ -32,11 +35,23 @@ def sinking(market: Market) -> Trader:
     return owner
 
 
+def with_unpriced(book: Book) -> Book:
+    """The book with an underlying more, whose scenarios are those of the last."""
+    last = book.underlyings[-1]
+    return replace(
+        book,
+        underlyings=(*book.underlyings, replace(last, id=UNKNOWN_UNDERLYING, symbol="NEW")),
+        historical=tuple(replace(row, nodes=(*row.nodes, row.nodes[-1])) for row in book.historical),
+        stress=tuple(replace(row, nodes=(*row.nodes, row.nodes[-1])) for row in book.stress),
+    )
+
+
 @pytest.fixture
 def unreadable(market: Market) -> int:
     """An account that holds a token whose underlying has no prices yet."""
     system, owner = market.system, trader("unreadable")
     token = system.evm.deploy("MockToken", "NEW", 18)
+    system.act_as("risk", system.margin_engine, "setRiskBook", with_unpriced(system.book).encode())
     system.act_as("governance", system.clearinghouse, "listAsset", token.address, UNKNOWN_UNDERLYING)
     asset = system.clearinghouse.call("assetCount") - 1
     system.act_as("risk", system.clearinghouse, "setDepositCap", asset, WAD, 86_400)

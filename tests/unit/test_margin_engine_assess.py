@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ballast.risk.book import BookError
-from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, OracleState, Portfolio, PositionLeg
+from ballast.risk.margin_terms import BILLION, WAD, CollateralLeg, OracleState, Portfolio, PositionLeg, UnderlyingRisk
 from tests.support.evm import reverts
 from tests.support.margin import Scene, btc, eth, perp, simple_book
 
@@ -89,6 +89,25 @@ def test_assess__long_and_short_across_underlyings__net_where_rows_move_together
     # both -20 %: 0, both +20 %: 0, ETH -20 %: gains 8,000, BTC +20 %: gains 8,000
     assert margin.scan == 0
     assert margin.maintenance_margin == units(20)
+
+
+def test_assess_in_parts__hedge__gains_what_the_other_loses(scene):
+    """BTC +20 % alone loses 8,000, with ETH 4,000: their mean is the scan, in which ETH rises by a tenth."""
+    portfolio = Portfolio(0, (), (perp(eth(), 10 * WAD), perp(btc(), -WAD)))
+    margin, (ether, bitcoin) = scene.assess_in_parts(portfolio, [eth(), btc()])
+    assert margin == scene.assess(portfolio, [eth(), btc()])
+    assert margin.scan == 6_000 * WAD
+    assert ether == UnderlyingRisk(1, -2_000 * WAD, 0, WAD // 10)
+    assert bitcoin == UnderlyingRisk(2, 8_000 * WAD, 0, WAD // 5)
+
+
+def test_assess_in_parts__stress_row__weighted_with_its_charges(scene):
+    """ETH -50 %, of which 60 % count; haircut and hedged basis are its own, and BTC has neither."""
+    portfolio = Portfolio(0, (CollateralLeg(1, 1, 3 * WAD),), (perp(eth(), 9 * WAD), perp(eth(), -2 * WAD)))
+    margin, (ether, bitcoin) = scene.assess_in_parts(portfolio, [eth(), btc()])
+    assert ether == UnderlyingRisk(1, 6_000 * WAD, (300 + 60) * WAD, -3 * WAD // 10)
+    assert (margin.scan, margin.maintenance_margin) == (6_000 * WAD, 6_380 * WAD)
+    assert bitcoin == UnderlyingRisk(2, 0, 0, 0)
 
 
 def test_assess__delta_beyond_depth__concentration(scene):

@@ -98,6 +98,22 @@ class LossShare:
 
 
 @dataclass(frozen=True)
+class UnderlyingOutflow:
+    """What the fund may pay at once for losses in one underlying; 0 are debts that follow none.
+
+    Attributes:
+        fraction: Of what the fund would hold had it paid nothing lately, wad.
+        paid_lately: What it paid counts towards that.
+        left: Of the limit.
+    """
+
+    underlying: int
+    fraction: int
+    paid_lately: int
+    left: int
+
+
+@dataclass(frozen=True)
 class ProtocolStanding:
     """The levels below the accounts.
 
@@ -123,6 +139,7 @@ class ProtocolStanding:
     liquidity: int
     conversion_threshold: int
     conversion_discount: int
+    outflows: list[UnderlyingOutflow] = field(default_factory=list)
     loss_shares: list[LossShare] = field(default_factory=list)
     redemptions: list[Redemption] = field(default_factory=list)
     auctions: list[AccountStanding] = field(default_factory=list)
@@ -226,10 +243,21 @@ def read_protocol_standing(system: System, block: BlockRef) -> ProtocolStanding:
         conversion.held,
         conversion.threshold,
         conversion.discount,
+        _outflows(system, block),
         _loss_shares(system, block),
         _redemptions(system, block),
         _auctions(system, block),
     )
+
+
+def _outflows(system: System, block: BlockRef) -> list[UnderlyingOutflow]:
+    """Of every underlying."""
+    ids = sorted(system.deployment.underlyings)
+    views = system.read_all([("InsuranceFund", "outflowOf", [underlying]) for underlying in ids], block)
+    return [
+        UnderlyingOutflow(underlying, view.fraction * WAD // BILLION, view.paidLately, view.left)
+        for underlying, view in zip(ids, views, strict=True)
+    ]
 
 
 def _loss_shares(system: System, block: BlockRef) -> list[LossShare]:

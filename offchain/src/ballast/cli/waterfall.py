@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from ballast.chain.contracts import System
-from ballast.chain.views import instrument_label
+from ballast.chain.views import instrument_label, underlying_name
 from ballast.chain.waterfall import (
     AccountStanding,
     ProtocolStanding,
@@ -53,6 +53,8 @@ def show(account_id: int | None, system: System, as_json: bool) -> None:
     console.print(_protocol_table(protocol))
     if protocol.auctions:
         console.print(_auctions_table(protocol))
+    if any(one.paid_lately for one in protocol.outflows):
+        console.print(_outflows_table(system, protocol))
     if protocol.loss_shares:
         console.print(_loss_shares_table(system, protocol))
     if protocol.redemptions:
@@ -138,6 +140,16 @@ def _auctions_table(protocol: ProtocolStanding) -> Table:
             money(standing.auction.proceeds),
             money(standing.auction.price),
         )
+    return table
+
+
+def _outflows_table(system: System, protocol: ProtocolStanding) -> Table:
+    table = Table("losses in", title="What the fund pays, by underlying")
+    for column in ("at once", "paid lately", "left"):
+        table.add_column(column, justify="right")
+    for one in protocol.outflows:
+        name = underlying_name(system, one.underlying) if one.underlying else "debts of none"
+        table.add_row(name, f"{one.fraction / WAD:.0%}", money(one.paid_lately), money(one.left))
     return table
 
 

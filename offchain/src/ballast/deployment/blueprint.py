@@ -377,6 +377,7 @@ class Blueprint:
         curve, rates = network.interest.as_struct(), {"taker": network.fees.taker, "maker": network.fees.maker}
         treasury = {"account": network.treasury, "insuranceShare": network.fees.insurance_share}
         terms = network.auctions.as_struct()
+        limits = {"hourlyFraction": insurance.hourly_fraction, "underlyingFraction": insurance.underlying_fraction}
         self._set("interest curve", house, "setInterestCurve", [curve], curve, lambda: house.call("interestCurve"))
         self._set("treasury", house, "setTreasury", list(treasury.values()), treasury, lambda: house.call("treasury"))
         bounty = {"most": network.fees.bounty, "time": network.fees.bounty_time}
@@ -394,10 +395,16 @@ class Blueprint:
             "outflow limit of the fund",
             fund,
             "setOutflowLimit",
-            [insurance.hourly_fraction],
-            insurance.hourly_fraction,
-            lambda: fund.call("outflowLimit").hourlyFraction,
+            list(limits.values()),
+            limits,
+            lambda: {name: getattr(fund.call("outflowLimit"), name) for name in limits},
         )
+        for symbol, underlying in network.underlyings.items():
+            number, own = underlying.id, underlying.insurance_fraction
+            if own is not None:
+                read = partial(self._first_of, fund, "outflowOf", number)
+                name = f"outflow limit of the fund for {symbol}"
+                self._set(name, fund, "setUnderlyingOutflowLimit", (number, own), own, read)
         self._set(
             "cooldown of the fund",
             fund,

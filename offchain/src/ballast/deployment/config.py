@@ -102,7 +102,8 @@ class TradingLimits(Section):
 
 
 class Underlying(Section):
-    """A risk factor. Id 0 is the settlement token itself, which has neither trading limits nor a perpetual."""
+    """A risk factor. Id 0 is the settlement token itself, which has neither trading limits nor a perpetual.
+    `insurance_fraction`: of the insurance fund, what it pays out at once for this one, where not as for others."""
 
     id: int = Field(ge=0, le=255)
     first: Source
@@ -110,6 +111,7 @@ class Underlying(Section):
     limits: OracleLimits
     trading: TradingLimits | None = None
     perp: InstrumentTerms | None = None
+    insurance_fraction: Billionths | None = None
 
     @model_validator(mode="after")
     def _perp_has_limits(self) -> Self:
@@ -218,9 +220,11 @@ class Auctions(Section):
 
 
 class Insurance(Section):
-    """`hourly_fraction`: of the fund, what it pays out at once. `cooldown`: from request to redemption."""
+    """`hourly_fraction`: of the fund, what it pays out at once. `underlying_fraction`: the same, for any one
+    underlying. `cooldown`: from request to redemption."""
 
     hourly_fraction: Billionths
+    underlying_fraction: Billionths
     cooldown: Seconds
 
 

@@ -71,6 +71,7 @@ RESTRICTED: Mapping[str, Mapping[str, RoleId]] = {
     "InsuranceFund": {
         "connect": RoleId.GOVERNANCE,
         "setOutflowLimit": RoleId.RISK,
+        "setUnderlyingOutflowLimit": RoleId.RISK,
         "setCooldown": RoleId.RISK,
     },
 }

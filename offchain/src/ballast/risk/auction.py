@@ -6,6 +6,7 @@ one). See docs/liquidation.md for the formulas.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -179,14 +180,14 @@ def outcome(
     wanted: int,
     least: int,
     *,
-    insurance_available: int,
+    insured: Callable[[int], int],
     premium_left: int,
     parameters: AuctionParameters,
 ) -> Outcome:
     """What a bid for `wanted`, accepting no less than `least`, does.
 
     Args:
-        insurance_available: What the fund could pay now.
+        insured: What the fund would pay of an amount that the account lacks.
         premium_left: What it may still pay in premiums of this auction.
 
     Raises:
@@ -200,7 +201,7 @@ def outcome(
     from_proceeds = min(reward, sale.proceeds)
     premium = max(0, reward - deficit - from_proceeds)
     deficit_left = reward - from_proceeds - premium
-    from_insurance = min(deficit_left + min(premium, premium_left), insurance_available)
+    from_insurance = insured(deficit_left + min(premium, premium_left))
     return Outcome(
         fraction=fraction,
         payment=payment,

@@ -33,6 +33,7 @@ from ballast.risk.margin_terms import (
     PositionLeg,
     Quote,
     UnderlyingNotInBook,
+    UnderlyingRisk,
     div_to_zero,
     div_up,
 )
@@ -150,6 +151,31 @@ class _BookRules:
     def _depeg(self, gathered: Gathered) -> int:
         return max(0, self.book.settlement_token_floor * BILLION - gathered.settlement_token_usd)
 
+    # What each underlying adds
+
+    def parts(self, gathered: Gathered, tail: Tail, scan: int) -> list[UnderlyingRisk]:
+        """One a quote, in their order.
+
+        Args:
+            scan: What of the tail's the account needs, which may be able to lose less.
+        """
+        return [self._part(gathered, tail, scan, exposure) for exposure in gathered.exposures.values()]
+
+    def _part(self, gathered: Gathered, tail: Tail, scan: int, exposure: Exposure) -> UnderlyingRisk:
+        underlying = exposure.quote.underlying
+        followers = [leg for leg in gathered.portfolio.collaterals if leg.underlying == underlying]
+        charges = sum(self._haircut(gathered, leg) for leg in followers)
+        if not exposure.is_held:
+            return UnderlyingRisk(underlying, 0, charges, 0)
+        charges += self._hedged_basis(exposure) + self._hedged_vega(exposure) + self._short_options(exposure)
+        charges += self._concentration(exposure) + self._settlement_token(gathered, exposure)
+        values, place = exposure.node_values(self.grid(exposure)), self.place[underlying]
+        loss = -sum(values[self.rows[row].nodes[place]] for row in tail.rows)
+        shock = sum(self._tail_shocks(exposure, tail))
+        return UnderlyingRisk(
+            underlying, self._in_scan(tail, scan, loss), charges, self._in_scan(tail, tail.scan, shock)
+        )
+
     # Euler contributions
 
     def contributions(self, gathered: Gathered, tail: Tail, scan: int) -> list[int]:
@@ -225,11 +251,14 @@ class _BookRules:
 
     def _scan_share(self, tail: Tail, scan: int, change: int) -> int:
         """A leg's loss over the tail, from what it is worth more over all its rows, exact."""
+        return self._in_scan(tail, scan, -change // WAD)
+
+    def _in_scan(self, tail: Tail, scan: int, total: int) -> int:
+        """Mean over the rows of a tail, or weighted, rounded down; in proportion where the account needs less."""
         if tail.scan == 0:
             return 0
-        loss = -change // WAD
         weight = self.rows[tail.rows[0]].weight
-        share = loss * weight // BILLION if tail.is_stress else loss // len(tail.rows)
+        share = total * weight // BILLION if tail.is_stress else total // len(tail.rows)
         return share if scan == tail.scan else div_to_zero(share * scan, tail.scan)
 
     def _concentration_share(self, exposure: Exposure, delta: int) -> int:
@@ -288,6 +317,28 @@ class MarginEngine:
         if previous := self._blended_from(gathered):
             requirement = _blend_up(previous.measure(gathered)[0], requirement, self._weight)
         return _margin(gathered, requirement)
+
+    def assess_in_parts(
+        self,
+        portfolio: Portfolio,
+        quotes: Iterable[Quote],
+        settlement_token_usd: int = WAD,
+        expiries: Iterable[ExpiryQuote] = (),
+    ) -> tuple[Margin, tuple[UnderlyingRisk, ...]]:
+        """The same, and what each underlying adds to it: one a quote.
+
+        Raises:
+            MarginError: as `assess`.
+        """
+        gathered = gather(portfolio, quotes, settlement_token_usd, self._multipliers, expiries)
+        requirement, tail = self._current.measure(gathered)
+        parts = self._current.parts(gathered, tail, requirement.scan)
+        if previous := self._blended_from(gathered):
+            before, before_tail = previous.measure(gathered)
+            older = previous.parts(gathered, before_tail, before.scan)
+            parts = [_blend_part(*pair, self._weight) for pair in zip(older, parts, strict=True)]
+            requirement = _blend_up(before, requirement, self._weight)
+        return _margin(gathered, requirement), tuple(parts)
 
     def explain(
         self,
@@ -361,6 +412,18 @@ def _blend_up(previous: _Requirement, current: _Requirement, weight: int) -> _Re
         mix(previous.initial_factor, current.initial_factor),
         mix(previous.liquidation_end_factor, current.liquidation_end_factor),
         Charges(**{name: mix(getattr(previous.charges, name), getattr(current.charges, name)) for name in names}),
+    )
+
+
+def _blend_part(previous: UnderlyingRisk, current: UnderlyingRisk, weight: int) -> UnderlyingRisk:
+    def mix(old: int, new: int) -> int:
+        return old * (WAD - weight) + new * weight
+
+    return UnderlyingRisk(
+        current.underlying,
+        mix(previous.loss, current.loss) // WAD,
+        div_up(mix(previous.charges, current.charges), WAD),
+        mix(previous.shock, current.shock) // WAD,
     )
 
 

@@ -238,6 +238,22 @@ class Margin:
 
 
 @dataclass(frozen=True)
+class UnderlyingRisk:
+    """What one underlying adds to a maintenance margin, wad: the fields of the contract's `UnderlyingRisk`, in order.
+
+    Attributes:
+        loss: Of all that follows it, in the rows of the scan: their mean, or the weighted stress row. Rounded down.
+        charges: Its haircuts and charges, rounded up.
+        shock: The relative change of its price in those rows, mean or weighted like the loss.
+    """
+
+    underlying: int
+    loss: int
+    charges: int
+    shock: int
+
+
+@dataclass(frozen=True)
 class Explanation:
     """A margin and what made it; the fields of the contract's `Explanation` in their order."""
 
