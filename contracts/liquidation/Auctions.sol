@@ -165,7 +165,9 @@ contract Auctions is IAuctions, ISliceDecider, AccessManaged {
         }
         _bringUp(terms.liquidated, auction, margin, parameters);
         Sale memory sale = _saleOf(auction, margin, parameters);
-        Cover memory cover = _coverFor(parts);
+        // Nothing is insured while there is something to pay.
+        Cover memory cover;
+        if (auction.phase != Phase.Solvent) cover = _coverFor(parts);
         BidOutcome memory outcome = _outcome(auction, sale, parameters, terms, cover);
         if (outcome.fromInsurance != 0) {
             insuranceFund.draw(terms.bidder, cover.insured, cover.underlyings, cover.contributions);

@@ -5,7 +5,7 @@ import {Explanation, IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
 import {Margin, UnderlyingRisk} from "../types/Margin.sol";
-import {CollateralLeg, Portfolio} from "../types/Portfolio.sol";
+import {Portfolio} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
 import {DatedPositions} from "./DatedPositions.sol";
 import {Exposure, Exposures, Gathered} from "./Exposure.sol";
@@ -32,6 +32,8 @@ contract MarginEngine is IMarginEngine, AccessManaged {
     using Exposures for Exposure;
     using Requirements for Book;
     using RiskBook for Book;
+    using RiskByUnderlying for Book;
+    using RiskByUnderlying for UnderlyingRisk[];
     using Requirements for Margin;
     using Requirements for Requirement;
 
@@ -71,7 +73,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
     ) external view returns (Margin memory margin) {
-        (margin,) = _assess(portfolio, quotes, expiries, settlementTokenUsd);
+        _assess(portfolio, quotes, expiries, settlementTokenUsd, margin);
     }
 
     /// @inheritdoc IMarginEngine
@@ -80,8 +82,8 @@ contract MarginEngine is IMarginEngine, AccessManaged {
         Quote[] calldata quotes,
         ExpiryQuote[] calldata expiries,
         uint256 settlementTokenUsd
-    ) external view returns (Margin memory, UnderlyingRisk[] memory) {
-        return _assess(portfolio, quotes, expiries, settlementTokenUsd);
+    ) external view returns (Margin memory margin, UnderlyingRisk[] memory parts) {
+        parts = _assess(portfolio, quotes, expiries, settlementTokenUsd, margin);
     }
 
     /// @inheritdoc IMarginEngine
@@ -153,7 +155,7 @@ contract MarginEngine is IMarginEngine, AccessManaged {
 
     /// @inheritdoc IMarginEngine
     function covers(uint8 asset, uint8 underlying) external view returns (bool known) {
-        Book memory book = _open(_requireBook().current);
+        Book memory book = RiskBook.open(SSTORE2.read(_requireBook().current));
         (, known) = book.seek(book.firstRecord(), underlying);
         return known && asset < book.assets;
     }
@@ -168,41 +170,34 @@ contract MarginEngine is IMarginEngine, AccessManaged {
 
     // Internals -------------------------------------------------------------------------------------------------
 
-    /// @dev The parts are left out where nobody asks: most checks do not.
+    /// @dev Fills `margin`. Parts are left out where nobody asks for them: most checks do not.
     function _assess(
         Portfolio calldata portfolio,
         Quote[] calldata quotes,
         ExpiryQuote[] calldata expiries,
-        uint256 settlementTokenUsd
-    ) private view returns (Margin memory margin, UnderlyingRisk[] memory parts) {
+        uint256 settlementTokenUsd,
+        Margin memory margin
+    ) private view returns (UnderlyingRisk[] memory parts) {
         ActiveBook memory active = _requireBook();
         Gathered memory gathered = _gather(portfolio, quotes, expiries, settlementTokenUsd, margin);
         bool inParts = msg.sig == IMarginEngine.assessInParts.selector;
         if (inParts) gathered.nodeValues = new NodeValues[](quotes.length);
-        Requirement memory requirement;
+        Book memory book = RiskBook.open(SSTORE2.read(active.current));
+        (Requirement memory requirement, Tail memory tail) = book.measure(gathered, portfolio.collaterals);
+        if (inParts) parts = book.split(gathered, portfolio.collaterals, requirement, tail);
         uint256 weight = _weightOfCurrent(active);
-        (requirement, parts) = _measure(_open(active.current), gathered, portfolio.collaterals, inParts);
         if (weight < ONE) {
-            Book memory previous = _open(_previous);
-            if (previous.covers(gathered, portfolio.collaterals)) {
-                (Requirement memory before, UnderlyingRisk[] memory partsBefore) =
-                    _measure(previous, gathered, portfolio.collaterals, inParts);
+            book = RiskBook.open(SSTORE2.read(_previous));
+            if (book.covers(gathered, portfolio.collaterals)) {
+                Requirement memory before;
+                (before, tail) = book.measure(gathered, portfolio.collaterals);
+                if (inParts) {
+                    book.split(gathered, portfolio.collaterals, before, tail).blend(parts, weight);
+                }
                 requirement = before.blendUp(requirement, weight);
-                if (inParts) RiskByUnderlying.blend(partsBefore, parts, weight);
             }
         }
         margin.fill(requirement, gathered);
-    }
-
-    function _measure(
-        Book memory book,
-        Gathered memory gathered,
-        CollateralLeg[] calldata collaterals,
-        bool inParts
-    ) private view returns (Requirement memory requirement, UnderlyingRisk[] memory parts) {
-        Tail memory tail;
-        (requirement, tail) = book.measure(gathered, collaterals);
-        if (inParts) parts = RiskByUnderlying.split(book, gathered, collaterals, requirement, tail);
     }
 
     function _gather(
@@ -220,10 +215,6 @@ contract MarginEngine is IMarginEngine, AccessManaged {
             Exposure memory exposure = exposures[i];
             if (exposure.isHeld()) exposure.multiplier = shockMultiplierOf(exposure.underlying);
         }
-    }
-
-    function _open(address pointer) private view returns (Book memory) {
-        return RiskBook.open(SSTORE2.read(pointer));
     }
 
     function _requireBook() private view returns (ActiveBook memory active) {

@@ -116,9 +116,7 @@ def test_list_asset__twice_or_too_fine__refused(system: System):
 
 
 @pytest.mark.parametrize(("others", "underlying"), [(0, 9), (10, 2)])
-def test_set_deposit_cap__asset_that_the_risk_book_does_not_know__refused(
-    system: System, others: int, underlying: int
-):
+def test_set_deposit_cap__asset_that_the_risk_book_does_not_know__refused(system: System, others: int, underlying: int):
     """Attack "one wei of a token as a shield": who holds what cannot be margined could not be liquidated. Either its
     underlying is not in the book, or it has more assets before it than the book has."""
     for number in range(others + 1):
