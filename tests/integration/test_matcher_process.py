@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,24 @@ def test_run__killed__knows_every_order_it_acknowledged(
     assert taken["receipt"]["sequence"] == 6
     assert again.end(signal.SIGTERM)[0] == 0
     assert exchange.size_of(buyer) == WAD
+
+
+def test_run__disk_takes_no_more__ends_by_itself_and_knows_every_order_it_acknowledged(
+    exchange: Exchange, start: Callable[[], Process], traders: tuple[LocalAccount, LocalAccount]
+) -> None:
+    _, seller = traders
+    matcher = start()
+    answer = matcher.client.submit(exchange.document(seller, -1, PRICE))
+    resource.prlimit(matcher.process.pid, resource.RLIMIT_FSIZE, (1, 1))
+    document = exchange.document(seller, -1, PRICE + 1)
+    with pytest.raises(MatcherRefused, match="not-recorded"):
+        matcher.client.submit(document)
+    _, log = matcher.process.communicate(timeout=60)
+    assert matcher.process.returncode == 3, log
+    assert "journal cannot be written" in log
+    again = start()
+    assert again.client.order(answer["order"]["hash"])["receipt"] == answer["receipt"]
+    assert again.client.submit(document)["receipt"]["sequence"] == 2
 
 
 def test_run__second_on_the_same_files__is_refused(

@@ -111,8 +111,8 @@ def serve(assembly: Assembly, settings: MatcherSettings, poll: float) -> bool:
     def settle() -> None:
         try:
             assembly.matcher.settle_until(stop, assembly.settler, poll, settings.drain_seconds)
-        except Exception:
-            log.exception("settlement ended")
+        except Exception as fault:
+            log.exception("settlement ended", fault=repr(fault))
             failed.set()
             server.should_exit = True
 
