@@ -295,9 +295,8 @@ library Lattice {
     ) private pure {
         assembly ("memory-safe") {
             function chanceAt(position, lowest, span) -> chance {
-                if slt(position, lowest) { leave }
-                chance := shl(112, 1)
-                if slt(position, add(lowest, span)) {
+                chance := shl(112, sgt(position, lowest))
+                if lt(sub(position, lowest), span) {
                     let lane := mload(shl(4, sar(32, position))) // of unsigned shifts solc makes a mask
                     let t := and(position, 0xffffffff)
                     chance := mul(add(mul(sar(220, lane), t), and(shr(144, lane), SLOPE_MASK)), t)

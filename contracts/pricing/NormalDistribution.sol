@@ -36,8 +36,7 @@ library NormalDistribution {
 
     /// @notice Φ at a position, 2^112 is one.
     function cumulative(NormalLanes lanes, int256 position) internal pure returns (uint256 probability) {
-        if (position < 0) return 0;
-        if (position >= TOP) return CERTAIN;
+        if (uint256(position) >= uint256(TOP)) return position < 0 ? 0 : CERTAIN;
         assembly ("memory-safe") {
             let lane := mload(add(lanes, shl(4, sar(32, position)))) // of unsigned shifts solc makes a mask
             let t := and(position, 0xffffffff)
