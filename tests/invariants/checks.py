@@ -25,10 +25,15 @@ LIQUIDATION = {"start", "bid", "write_off", "convert"}
 def check_conservation(after: Picture) -> None:
     assert after.imbalance == 0, f"I3a: the books are off by {after.imbalance} ray-wei"
     sizes: Counter[int] = Counter({view.index: view.clearedSize for view in after.dated})
+    longs: Counter[int] = Counter()
     for view in after.views.values():
         for leg in view.positions:
             sizes[leg.index] += leg.size
+            longs[leg.index] += max(0, leg.size)
     assert not any(sizes.values()), f"I2: Σ size is {dict(sizes)}"
+    for instrument in (*after.dated, *(market.view for market in after.markets.values())):
+        interest, held = instrument.openInterest, longs[instrument.index]
+        assert interest == held, f"I2: open interest of {instrument.index} is {interest}, and {held} is held"
 
 
 def check_indices(before: Picture, after: Picture, receipt: Receipt | None) -> None:

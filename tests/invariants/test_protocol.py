@@ -68,6 +68,10 @@ def test_checks__on_tampered_pictures__fail(run):
         checks.check_conservation(replace(before, imbalance=1))
     with pytest.raises(AssertionError, match="I2"):
         checks.check_conservation(replace(before, views={account: before.views[account]}))
+    eth = before.markets["ETH"]
+    crowded = replace(eth, view=changed(eth.view, openInterest=eth.view.openInterest + 1))
+    with pytest.raises(AssertionError, match="I2: open interest"):
+        checks.check_conservation(replace(before, markets={**before.markets, "ETH": crowded}))
     with pytest.raises(AssertionError, match="I17"):
         checks.check_indices(before, replace(before, vault=vault), None)
     with pytest.raises(AssertionError, match="I7"):
