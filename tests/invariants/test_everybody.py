@@ -12,7 +12,7 @@ from tests.support.evm import Revert
 from tests.support.system import DAY, HOUR
 
 CI = (1_000, (2, 3, 7, 8))
-NIGHTLY = (2_600, range(100, 108))
+NIGHTLY = (2_600, (2, *range(100, 108)))
 YEAR = 365 * DAY
 # What is refused, as it should be, nearly always; and a write-off needs an account of nothing but debt.
 RARE = {"trespass", "intrude", "write_off", "forge"}
