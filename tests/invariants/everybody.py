@@ -11,17 +11,16 @@ from typing import Any, ClassVar
 
 from ballast.chain.ids import KIND_FUTURE, KIND_OPTION, KIND_PERP, kind_of
 from ballast.chain.orders import SignedOrder
-from ballast.risk.book import Asset, Book, Row
+from ballast.risk.book import Book, Row
 from tests.invariants import dated, makers, outsiders, protocol, waterfall
 from tests.invariants.dated import DatedWorld
 from tests.invariants.protocol import ExpiryPicture, Picture, Protocol
-from tests.support.book import BILLION, PERCENT, plain_book
+from tests.support.book import PERCENT, plain_book
 from tests.support.clearing import list_tokens
 from tests.support.dated import DatedMarket
 from tests.support.evm import Contract, Receipt
 from tests.support.system import System, Trader, deploy_system
 
-ETH, FIRST_HOSTILE = 2, 4
 VOLATILITY = (-25 * PERCENT, 0, 50 * PERCENT)
 KINDS = {
     (KIND_PERP, True): "long",
@@ -194,7 +193,5 @@ def with_volatility(book: Book) -> Book:
 
 
 def deploy_for_everybody() -> System:
-    """The local system under a book that knows the bad tokens too, as if they were ETH."""
-    book = with_volatility(plain_book())
-    bad = (Asset(FIRST_HOSTILE + place, name, ETH, BILLION // 20) for place, name in enumerate(outsiders.HOSTILE))
-    return deploy_system(book=replace(book, assets=(*book.assets, *bad)))
+    """The local system under a book of which the bad tokens have places too, as if they were ETH."""
+    return deploy_system(book=with_volatility(plain_book()))
