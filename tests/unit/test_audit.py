@@ -15,6 +15,7 @@ from tools.audit.bench import ROOT
 from tools.audit.triage import Answer, Finding, findings, idle, load, lost, place_of, unanswered
 from tools.audit.verdict import ANSWERED, FAILED, PASSED, AuditError
 
+SYMBOLIC = ROOT / "tests" / "symbolic"
 REASON = "a reason that is long enough to be one, in a sentence"
 CONTRACT = {"type": "contract", "name": "Vault"}
 PULL = {"type": "function", "name": "_pull", "type_specific_fields": {"parent": CONTRACT}}
@@ -156,13 +157,22 @@ def test_committed_summary__every_line__is_good_and_its_counts_are_those_of_the_
 def test_audit_lock__every_package__is_pinned_with_hashes_and_no_host() -> None:
     text = (ROOT / "tools" / "audit-requirements.lock").read_text()
     entries = re.split(r"\n(?=[a-zA-Z0-9])", text)
-    assert {"slither-analyzer", "halmos"} <= {entry.split("==")[0] for entry in entries}
+    assert {"slither-analyzer", "halmos", "bitwuzla", "cvc5"} <= {entry.split("==")[0] for entry in entries}
     assert [entry.split()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
     assert re.findall(r"https?://|file://|index-url|find-links", text) == []
 
 
 def test_symbolic__every_contract__states_properties_and_is_not_among_the_contracts() -> None:
-    texts = {path.name: path.read_text() for path in (ROOT / "tests" / "symbolic").glob("*.sol")}
+    texts = {path.name: path.read_text() for path in SYMBOLIC.glob("*.t.sol")}
     assert len(texts) >= 5
     stated = {name: re.findall(r"function (?:check|test)_\w+", text) for name, text in texts.items()}
     assert [name for name, found in stated.items() if not found] == []
+
+
+def test_lemmas__every_one__is_proved_of_all_words_without_a_condition() -> None:
+    lemmas = re.findall(r"function (\w+)\((.*)\) pure returns \(bool holds\)", (SYMBOLIC / "Lemmas.sol").read_text())
+    proofs = " ".join((SYMBOLIC / "Lemmas.t.sol").read_text().split())
+    assert len(lemmas) >= 8
+    for name, parameters in lemmas:
+        given = ", ".join(re.findall(r"uint256 (\w+)", parameters))
+        assert f"check_{name}({parameters}) external pure {{ assert({name}({given})); }}" in proofs
