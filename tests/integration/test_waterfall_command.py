@@ -105,6 +105,28 @@ def test_show__loss_beyond_the_fund__who_shared_it_is_told(stage, standing, read
     assert "shorts paid" in reading("waterfall", "show")[1]
 
 
+def test_show__fund_has_paid__what_counts_for_each_underlying_is_told(stage, standing, reading):
+    insure(stage, 1_000)
+    stage.crash(0.82)
+    stage.crash(0.66)
+    auctions, fund = stage.bench.contracts["Auctions"], stage.bench.contracts["InsuranceFund"]
+    auctions.transact("start", stage.account, 0, sender=stage.bidder.address)
+    nonce = stage.bench.contracts["Clearinghouse"].call("accountOf", stage.account).positionNonce
+    live = auctions.call("auctionOf", stage.account).id
+    terms = (stage.account, stage.bidder_account, live, nonce, WAD, WAD // 10, WAD)
+    assert "What the fund pays" not in reading("waterfall", "show")[1]
+    auctions.transact("bid", terms, sender=stage.bidder.address)
+
+    outflows = {row["underlying"]: row for row in standing(of_account=False)["outflows"]}
+    paid = {number for number, row in outflows.items() if int(row["paid_lately"])}
+    assert paid
+    for number, row in outflows.items():
+        view = fund.call("outflowOf", number)
+        assert (int(row["paid_lately"]), int(row["left"])) == (view.paidLately, view.left)
+        assert int(row["fraction"]) == 15 * WAD // 100
+    assert "What the fund pays" in reading("waterfall", "show")[1]
+
+
 def test_show__redemption_asked_for__is_listed_until_it_lapses(stage, standing, reading):
     insure(stage, 100)
     fund = stage.bench.contracts["InsuranceFund"]

@@ -9,7 +9,7 @@ import pytest
 from ballast.risk.insurance import cover_parts
 from tests.support.evm import Contract, reverts
 from tests.support.liquidation import Room, money_flows
-from tests.support.system import DAY, HOUR, WAD, Market, Trader, trader
+from tests.support.system import DAY, HOUR, WAD, Market, Trader, deploy_system, local_network, trader
 
 SHARE = 10**12  # of one settlement token, in a fund that neither gained nor lost
 COOLDOWN, WINDOW = 7 * DAY, 2 * DAY
@@ -330,6 +330,14 @@ def test_settings__inside_their_bounds__are_set(room: Room, fund: Contract, insu
     assert fund.call("available") == 5_000 * WAD
     assert fund.call("cooldown") == 30 * DAY
     assert fund.call("redemptionRequestOf", insurer.address).readyAt == ready
+
+
+def test_deployment__underlying_with_a_limit_of_its_own__has_it_from_the_start() -> None:
+    network = local_network()
+    link = network.underlyings["LINK"].model_copy(update={"insurance_fraction": BILLION // 20})
+    system = deploy_system(network.model_copy(update={"underlyings": {**network.underlyings, "LINK": link}}))
+    fractions = [system.insurance_fund.call("outflowOf", number).fraction for number in (ETH, link.id)]
+    assert fractions == [150_000_000, BILLION // 20]
 
 
 def test_connect__a_second_time__reverts(room: Room, fund: Contract) -> None:
