@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
 import {ExpiryQuote} from "../types/ExpiryQuote.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
 import {Quote} from "../types/Quote.sol";
 
@@ -14,7 +14,7 @@ type EngineCall is uint256;
 /// @notice Memory address of one position leg within it, four words.
 type LegPlace is uint256;
 
-/// @title The call of `IMarginEngine.assess`, written in place
+/// @title The call of `IMarginEngine.assess` or `assessInParts`, written in place
 /// @notice The same bytes that `abi.encodeCall` makes. Position legs are written where they are sent from, instead of into
 ///         structs that are copied: an account may have 64.
 /// @dev Static structs lie in memory as they do in calldata, a word a field.
@@ -24,6 +24,7 @@ library EngineCalls {
     uint256 private constant QUOTE_SIZE = 160;
     uint256 private constant EXPIRY_SIZE = 224;
     uint256 private constant MARGIN_SIZE = 384;
+    uint256 private constant PART_SIZE = 128;
     uint256 private constant HEAD_SIZE = 128;
 
     /// @param positions How many legs are to be written.
@@ -94,6 +95,36 @@ library EngineCalls {
             }
             if lt(returndatasize(), MARGIN_SIZE) { revert(0, 0) }
             mstore(0x40, sub(request, 32))
+        }
+    }
+
+    /// @notice The same by `assessInParts`.
+    /// @dev Parts are written over the request.
+    function askInParts(
+        EngineCall request,
+        address engine,
+        Margin memory margin
+    ) internal view returns (UnderlyingRisk[] memory parts) {
+        bytes4 selector = IMarginEngine.assessInParts.selector;
+        assembly ("memory-safe") {
+            mstore(request, or(selector, and(mload(request), shr(32, not(0)))))
+            if iszero(staticcall(gas(), engine, request, mload(sub(request, 32)), 0, 0)) {
+                returndatacopy(mload(0x40), 0, returndatasize())
+                revert(mload(0x40), returndatasize())
+            }
+            returndatacopy(margin, 0, MARGIN_SIZE)
+            parts := sub(request, 32)
+            // Behind the margin lie the place of the list, its length, and its items; what is not there reverts.
+            returndatacopy(parts, add(MARGIN_SIZE, 32), 32)
+            let places := add(parts, 32)
+            let item := add(places, shl(5, mload(parts)))
+            let size := mul(mload(parts), PART_SIZE)
+            returndatacopy(item, add(MARGIN_SIZE, 64), size)
+            mstore(0x40, add(item, size))
+            for { let end := item } lt(places, end) { places := add(places, 32) } {
+                mstore(places, item)
+                item := add(item, PART_SIZE)
+            }
         }
     }
 

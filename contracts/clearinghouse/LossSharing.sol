@@ -6,7 +6,7 @@ import {BILLION, RAY, WAD, mulDivDown, mulDivUp, mulWadDown, positivePart} from 
 import {UnderlyingRisk} from "../types/Margin.sol";
 import {Claims} from "./Claims.sol";
 import {Market} from "./Market.sol";
-import {Portfolios} from "./Portfolios.sol";
+import {MarginCheck} from "./MarginCheck.sol";
 import {packPair, unpackPair} from "./Words.sol";
 import {OpenAccount} from "./WorkingSet.sol";
 
@@ -25,7 +25,7 @@ struct LosingLeg {
 ///      by what each loses in the scan: a leg that gains there is a hedge, and nobody's loss. The other side of a leg pays by the
 ///      unit, O(1), up to a part of its mark a day, and keeps its positions. What falls on options, whose price was paid in full,
 ///      on collateral, and what the limit leaves, is for all who hold cash.
-abstract contract LossSharing is Portfolios, Claims {
+abstract contract LossSharing is MarginCheck, Claims {
     uint256 private constant BUDGET_PERIOD = 1 days;
 
     /// @param parts What each underlying adds to the account's margin. Their losses are changed.

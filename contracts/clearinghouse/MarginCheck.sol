@@ -7,7 +7,7 @@ import {IClearinghouseCore} from "../interfaces/IClearinghouseCore.sol";
 import {magnitude} from "../math/FixedPoint.sol";
 import {AccountId} from "../types/AccountId.sol";
 import {InstrumentId} from "../types/InstrumentId.sol";
-import {Margin} from "../types/Margin.sol";
+import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {CollateralLeg} from "../types/Portfolio.sol";
 import {Accounts} from "./Accounts.sol";
 import {EngineCall, EngineCalls, LegPlace} from "./EngineCall.sol";
@@ -87,31 +87,44 @@ abstract contract MarginCheck is Accounts {
         return 0;
     }
 
-    function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory) {
-        CollateralLeg[] memory collaterals = _collateralLegs(account.header.assets, account.amounts);
-        uint256 count = account.header.positionCount;
-        return _assessLegs(set, account.cash, collaterals, account.positions, count, account.markets);
+    function _assess(WorkingSet memory set, OpenAccount memory account) internal view returns (Margin memory margin) {
+        _requestFor(set, account).ask(_marginEngine, margin);
+    }
+
+    /// @dev The same, and what each underlying adds to it.
+    function _assessInParts(
+        WorkingSet memory set,
+        OpenAccount memory account
+    ) internal view returns (Margin memory margin, UnderlyingRisk[] memory parts) {
+        parts = _requestFor(set, account).askInParts(_marginEngine, margin);
     }
 
     /// @dev As the account was found, what it was given since included: deposits are always allowed.
-    function _assessFound(WorkingSet memory set, OpenAccount memory account) private view returns (Margin memory) {
+    function _assessFound(
+        WorkingSet memory set,
+        OpenAccount memory account
+    ) private view returns (Margin memory margin) {
         CollateralLeg[] memory collaterals = _collateralLegs(account.foundAssets, account.foundAmounts);
         PositionWord[] memory found = account.storedPositions;
-        return
-            _assessLegs(
-                set, account.foundCash + account.deposited, collaterals, found, found.length, placesForMarkets(0)
-            );
+        int256 cash = account.foundCash + account.deposited;
+        _request(set, cash, collaterals, found, found.length, placesForMarkets(0)).ask(_marginEngine, margin);
+    }
+
+    function _requestFor(WorkingSet memory set, OpenAccount memory account) private view returns (EngineCall) {
+        CollateralLeg[] memory collaterals = _collateralLegs(account.header.assets, account.amounts);
+        uint256 count = account.header.positionCount;
+        return _request(set, account.cash, collaterals, account.positions, count, account.markets);
     }
 
     /// @param markets Of the positions that are no options; none where the set has to be asked for them.
-    function _assessLegs(
+    function _request(
         WorkingSet memory set,
         int256 cash,
         CollateralLeg[] memory collaterals,
         PositionWord[] memory positions,
         uint256 count,
         Market[] memory markets
-    ) private view returns (Margin memory margin) {
+    ) private view returns (EngineCall) {
         (EngineCall request, LegPlace leg) = EngineCalls.encode(
             cash, collaterals, count, set.quotes, set.expiries, set.settlementTokenUsd
         );
@@ -130,7 +143,7 @@ abstract contract MarginCheck is Accounts {
                 leg = leg.write(id, position.sizeIn(), mark, offset);
             }
         }
-        request.ask(_marginEngine, margin);
+        return request;
     }
 
     function _collateralLegs(

@@ -3,25 +3,14 @@ pragma solidity ^0.8.30;
 
 import {SafeCastLib as SafeCast} from "solady/utils/SafeCastLib.sol";
 
-import {IMarginEngine} from "../interfaces/IMarginEngine.sol";
-import {Margin, UnderlyingRisk} from "../types/Margin.sol";
 import {Portfolio, PositionLeg} from "../types/Portfolio.sol";
 import {Market} from "./Market.sol";
 import {MarginCheck} from "./MarginCheck.sol";
 import {PositionWord} from "./Words.sol";
 import {OpenAccount, WorkingSet} from "./WorkingSet.sol";
 
-/// @title What the margin engine is asked about, as structs: for reports and explanations, where gas is no concern
+/// @title What the margin engine is asked about, as structs: for reports, where gas is no concern
 abstract contract Portfolios is MarginCheck {
-    /// @dev Margin, and what each underlying adds to it.
-    function _assessInParts(
-        WorkingSet memory set,
-        OpenAccount memory opened
-    ) internal view returns (Margin memory, UnderlyingRisk[] memory) {
-        return IMarginEngine(_marginEngine)
-            .assessInParts(_portfolio(set, opened), set.quotes, set.expiries, set.settlementTokenUsd);
-    }
-
     function _portfolio(
         WorkingSet memory set,
         OpenAccount memory opened

@@ -163,21 +163,21 @@ function withRoom(Market[] memory markets) pure returns (Market[] memory larger)
     }
 }
 
-function addAccount(WorkingSet memory set, OpenAccount memory account) pure {
-    OpenAccount[] memory items = set.accounts;
-    uint256 count = set.accountCount++;
-    if (count == items.length) {
-        uint256[] memory words;
-        assembly ("memory-safe") {
-            words := items
-        }
-        words = withRoom(words);
-        assembly ("memory-safe") {
-            items := words
-        }
-        set.accounts = items;
+function withRoom(OpenAccount[] memory accounts) pure returns (OpenAccount[] memory larger) {
+    uint256[] memory words;
+    assembly ("memory-safe") {
+        words := accounts
     }
-    items[count] = account;
+    words = withRoom(words);
+    assembly ("memory-safe") {
+        larger := words
+    }
+}
+
+function addAccount(WorkingSet memory set, OpenAccount memory account) pure {
+    uint256 count = set.accountCount++;
+    if (count == set.accounts.length) set.accounts = withRoom(set.accounts);
+    set.accounts[count] = account;
 }
 
 function addMarket(WorkingSet memory set, Market memory market) pure {
