@@ -40,7 +40,7 @@ struct PositionView {
     uint24 index;
     InstrumentId instrument;
     int256 size;
-    int256 quote; // quote balance as stored, wad
+    int256 quote; // quote balance, loss shares taken off, wad
     int256 value; // at mark, funding accrued, wad, rounded down
 }
 
