@@ -28,6 +28,13 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     using SafeCast for uint256;
     using SafeERC20 for IERC20Metadata;
 
+    /// @dev One slot: 16 + 5 + 4 = 25 bytes.
+    struct Outflow {
+        uint128 paid; // within the hour, as of `at`, wad
+        uint40 at;
+        uint32 fraction; // 1e9 is one; 0 is `_underlyingFraction`
+    }
+
     uint256 private constant BILLION = 1e9;
     uint256 private constant OUTFLOW_PERIOD = 1 hours;
     uint40 private constant REDEMPTION_WINDOW = 2 days;
@@ -44,13 +51,6 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     Outflow private _outflow; // in all
     mapping(uint8 underlying => Outflow) private _outflows;
     mapping(address holder => RedemptionRequest) private _requests;
-
-    /// @dev One slot: 16 + 5 + 4 = 25 bytes.
-    struct Outflow {
-        uint128 paid; // within the hour, as of `at`, wad
-        uint40 at;
-        uint32 fraction; // 1e9 is one; 0 is `_underlyingFraction`
-    }
 
     constructor(
         address authority,
@@ -112,8 +112,8 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     }
 
     /// @inheritdoc IInsuranceFund
-    function available() public view returns (uint256) {
-        return Math.min(reserves(), _left(_outflow, _hourlyBase()));
+    function available() external view returns (uint256 most) {
+        (most,) = _limits();
     }
 
     /// @dev Each part is of what the ones before have left, so that they add up.
@@ -122,14 +122,15 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
         uint8[] calldata underlyings,
         int256[] calldata contributions
     ) private view returns (uint256 paid, Part[] memory parts) {
-        uint256 rest = Math.min(amount, available());
+        (uint256 rest, uint256 base) = _limits();
+        rest = Math.min(rest, amount);
         uint256 weight;
         for (uint256 i; i < contributions.length; ++i) {
             weight += positivePart(contributions[i]);
         }
         if (weight == 0) {
             parts = new Part[](1);
-            paid = parts[0].paid = Math.min(rest, _left(_outflows[0], _hourlyBase()));
+            paid = parts[0].paid = Math.min(rest, _left(_outflows[0], base));
             return (paid, parts);
         }
         parts = new Part[](underlyings.length);
@@ -139,14 +140,18 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
             uint256 part = Math.mulDiv(rest, share, weight);
             (rest, weight) = (rest - part, weight - share);
             parts[i].underlying = underlyings[i];
-            parts[i].paid = Math.min(part, _left(_outflows[underlyings[i]], _hourlyBase()));
+            parts[i].paid = Math.min(part, _left(_outflows[underlyings[i]], base));
             paid += parts[i].paid;
         }
     }
 
-    /// @dev What limits are of: what the fund would hold had it paid nothing. So splitting a draw does not shrink them.
-    function _hourlyBase() private view returns (uint256) {
-        return reserves() + _paidLately(_outflow);
+    /// @return most What can be paid now, whatever for.
+    /// @return base What limits are of: what the fund would hold had it paid nothing, so that splitting a draw does not shrink
+    ///         them.
+    function _limits() private view returns (uint256 most, uint256 base) {
+        uint256 held = reserves();
+        base = held + _paidLately(_outflow);
+        most = Math.min(held, _left(_outflow, base));
     }
 
     function _left(Outflow storage outflow, uint256 base) private view returns (uint256) {
@@ -320,7 +325,8 @@ contract InsuranceFund is IInsuranceFund, ERC4626, AccessManaged {
     /// @inheritdoc IInsuranceFund
     function outflowOf(uint8 underlying) external view returns (uint32 fraction, uint256 paidLately, uint256 left) {
         Outflow storage outflow = _outflows[underlying];
-        return (_fractionOf(outflow), _paidLately(outflow), _left(outflow, _hourlyBase()));
+        (, uint256 base) = _limits();
+        return (_fractionOf(outflow), _paidLately(outflow), _left(outflow, base));
     }
 
     function _requireWithin(bytes32 name, uint256 value, uint256 least, uint256 most) private pure {
