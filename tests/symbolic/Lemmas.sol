@@ -72,6 +72,29 @@ function picksLess(uint256 x, uint256 y) pure returns (bool holds) {
     }
 }
 
+/// @dev Solady's `max` is one of the two, and no less than either.
+function picksMore(uint256 x, uint256 y) pure returns (bool holds) {
+    assembly ("memory-safe") {
+        let z := xor(x, mul(xor(x, y), gt(y, x)))
+        holds := and(or(eq(z, x), eq(z, y)), iszero(or(lt(z, x), lt(z, y))))
+    }
+}
+
+/// @dev ⌊x · y / 1e18⌋ ≤ x for y up to 1e18.
+function isPart(uint256 x, uint256 y) pure returns (bool holds) {
+    assembly ("memory-safe") {
+        holds := or(or(iszero(lt(x, WIDE)), gt(y, WAD)), iszero(gt(div(mul(x, y), WAD), x)))
+    }
+}
+
+/// @dev Twice x halved is x, divided by x two: what checked multiplication of signed numbers asks.
+function halves(uint256 x) pure returns (bool holds) {
+    assembly ("memory-safe") {
+        let twice := mul(2, x)
+        holds := or(iszero(lt(x, WIDE)), and(eq(sdiv(twice, 2), x), or(iszero(x), eq(sdiv(twice, x), 2))))
+    }
+}
+
 /// @dev Whether all of them are true.
 function all(bool a, bool b, bool c, bool d) pure returns (bool every) {
     assembly ("memory-safe") {

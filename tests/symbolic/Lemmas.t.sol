@@ -2,6 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {
+    halves,
+    isPart,
     keepsBelow,
     ordersDividends,
     ordersDivisors,
@@ -9,6 +11,7 @@ import {
     ordersSquares,
     passes,
     picksLess,
+    picksMore,
     undoes
 } from "./Lemmas.sol";
 
@@ -45,5 +48,17 @@ contract LemmasTest {
 
     function check_picksLess(uint256 x, uint256 y) external pure {
         assert(picksLess(x, y));
+    }
+
+    function check_picksMore(uint256 x, uint256 y) external pure {
+        assert(picksMore(x, y));
+    }
+
+    function check_isPart(uint256 x, uint256 y) external pure {
+        assert(isPart(x, y));
+    }
+
+    function check_halves(uint256 x) external pure {
+        assert(halves(x));
     }
 }
