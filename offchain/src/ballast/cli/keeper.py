@@ -171,9 +171,11 @@ def build_publisher(system: System, account: LocalAccount | None, options: dict[
 
 
 def configure_logging(as_json: bool) -> None:
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    stamped: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso")]
+    # The console's renderer prints tracebacks itself.
+    rendered: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), renderer],
+        processors=[*stamped, *(rendered if as_json else [structlog.dev.ConsoleRenderer()])],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
