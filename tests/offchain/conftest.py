@@ -1,7 +1,12 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from ballast.chain.connection import Connection
 from scripts.anvil import anvil
+from tests.support.asking import Ask, asking
+from tests.support.counter import Counter
 
 
 @pytest.fixture
@@ -14,3 +19,15 @@ def node():
 @pytest.fixture
 def connection(node):
     return Connection(node.url, attempts=2)
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Iterator[Counter]:
+    made = Counter(tmp_path / "journal.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ask(counter: Counter) -> Ask:
+    return asking(counter)

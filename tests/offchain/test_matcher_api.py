@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,6 @@ from ballast.matcher.state import NO_RECEIPT, next_receipt
 from tests.support.asking import Ask, asking, code_of
 from tests.support.counter import DOMAIN, Counter, key_of
 from tests.support.matching import accept_of, order_of
-
-
-@pytest.fixture
-def counter(tmp_path: Path) -> Iterator[Counter]:
-    made = Counter(tmp_path / "journal.sqlite")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def ask(counter: Counter) -> Ask:
-    return asking(counter)
 
 
 def test_submit__signed_order__receipt_is_the_operators_and_its_chain_follows(counter: Counter, ask: Ask) -> None:

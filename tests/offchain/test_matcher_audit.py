@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +17,6 @@ from tests.support.counter import DOMAIN, NAMES, Counter, key_of
 
 WHOLE = "/journal?first=1&most=1000"
 STATEMENTS = MatcherDomain(DOMAIN.chain_id, DOMAIN.exchange)
-
-
-@pytest.fixture
-def counter(tmp_path: Path) -> Iterator[Counter]:
-    made = Counter(tmp_path / "journal.sqlite")
-    yield made
-    made.close()
 
 
 @pytest.fixture

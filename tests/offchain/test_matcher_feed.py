@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +16,6 @@ from ballast.matcher.records import Withdraw
 from tests.support.counter import Counter, key_of
 
 BOOK = "book:PERP:ETH"
-
-
-@pytest.fixture
-def counter(tmp_path: Path) -> Iterator[Counter]:
-    made = Counter(tmp_path / "journal.sqlite")
-    yield made
-    made.close()
 
 
 @pytest.fixture

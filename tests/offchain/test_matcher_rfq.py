@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,6 @@ from tests.support.matching import BTC, ETH, Floor, order_of
 # The taker buys ETH and sells BTC.
 WANTED = ((1, 5, 100), (2, -2, 200))
 NAMED = [{"instrument": "PERP:ETH", "size": "5"}, {"instrument": "PERP:BTC", "size": "-2"}]
-
-
-@pytest.fixture
-def counter(tmp_path: Path) -> Iterator[Counter]:
-    made = Counter(tmp_path / "journal.sqlite")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def ask(counter: Counter) -> Ask:
-    return asking(counter)
 
 
 def against(eth: int, btc: int) -> tuple[tuple[int, int, int], ...]:

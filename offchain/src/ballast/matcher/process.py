@@ -60,8 +60,9 @@ def assembled(connect: Callable[[], System], key: LocalAccount, settings: Matche
     system, policy = connect(), SelfTrade(settings.self_trade)
     domain = OrderDomain(system.deployment.chain_id, system.address("Exchange"))
     with ExitStack() as opened:
-        store, journal = Store(settings.data / "chain.sqlite"), Journal(settings.data / "journal.sqlite")
+        store = Store(settings.data / "chain.sqlite")
         opened.callback(store.close)
+        journal = Journal(settings.data / "journal.sqlite")
         opened.callback(journal.close)
         if not store.bind(domain.chain_id, system.address("Clearinghouse")):
             raise ConfigurationError(f"{settings.data} belongs to another deployment; set --data to a new folder")
@@ -111,8 +112,8 @@ def serve(assembly: Assembly, settings: MatcherSettings, poll: float) -> bool:
     def settle() -> None:
         try:
             assembly.matcher.settle_until(stop, assembly.settler, poll, settings.drain_seconds)
-        except Exception as fault:
-            log.exception("settlement ended", fault=repr(fault))
+        except Exception:
+            log.exception("settlement ended")
             failed.set()
             server.should_exit = True
 
